@@ -1,0 +1,1 @@
+"""Pure: what an RTP payload says of keyframes, layers and frames, per codec."""

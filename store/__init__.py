@@ -1,0 +1,1 @@
+"""What is kept: models and queries (Flask-SQLAlchemy), migrations, outbox, file storage."""

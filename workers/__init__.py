@@ -1,0 +1,1 @@
+"""Celery workers: recording pipeline, mail, clean-up."""
