@@ -1,0 +1,43 @@
+# Everything starts here. Needs make and Python 3.11 or newer; the rest is installed into .venv.
+
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+BIN := .venv/bin
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run demo test check clean
+
+run: .venv/run.stamp $(CATALOGUES)
+	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor run
+
+demo: .venv/run.stamp $(CATALOGUES)
+	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor demo
+
+test: .venv/dev.stamp $(CATALOGUES)
+	@.ci/system-packages
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv build $(CATALOGUES)
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Tropa needs Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python3.11 run"; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { rm -rf .venv; echo "Python cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+%.mo: %.po .venv/run.stamp
+	$(BIN)/pybabel --quiet compile --input-file $< --output-file $@

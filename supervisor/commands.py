@@ -1,0 +1,50 @@
+"""Pure: the command line of every part, for the supervisor and for docker-compose.yml alike."""
+
+from __future__ import annotations
+
+from config import Settings
+
+MIGRATE = ("-m", "store", "upgrade")
+MEDIA = ("-m", "media")
+# An events connection never ends by itself, so an orderly stop must not wait for it.
+WEB_GRACE_S = 2
+
+
+def web(settings: Settings) -> tuple[str, ...]:
+    """Return the arguments of Python that serve the pages, TLS included where a certificate is set.
+
+    Proxy headers stay off here: the application itself believes as many proxies as TROPA_TRUSTED_PROXIES says.
+    """
+    tls: tuple[str, ...] = ()
+    if settings.tls_cert:
+        tls = ("--ssl-certfile", settings.tls_cert, "--ssl-keyfile", settings.tls_key)
+    return (
+        *("-m", "uvicorn", "server.asgi:app", "--host", settings.host, "--port", str(settings.port)),
+        *("--no-proxy-headers", "--no-access-log", "--no-server-header", "--ws", "none"),
+        *("--timeout-graceful-shutdown", str(WEB_GRACE_S), *tls),
+    )
+
+
+def media(settings: Settings) -> tuple[str, ...]:
+    """Return the arguments of Python that run the live plane."""
+    return MEDIA
+
+
+def worker(settings: Settings) -> tuple[str, ...]:
+    """Return the arguments of Python that work on recordings and mail.
+
+    Gossip, mingle and heartbeats serve clusters of workers that watch one another; leases in the database do that here.
+    """
+    return (
+        *("-m", "celery", "-A", "workers.app", "worker", "--loglevel", settings.log_level),
+        *("--concurrency", str(settings.worker_processes)),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+
+
+def beat(settings: Settings) -> tuple[str, ...]:
+    """Return the arguments of Python that send the periodic tasks."""
+    return (
+        *("-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING", "--pidfile", ""),
+        *("--schedule", str(settings.data / "run" / "beat-schedule")),
+    )
