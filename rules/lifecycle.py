@@ -1,0 +1,123 @@
+"""Say which state may follow which, for sessions, recordings and renditions.
+
+A session is booked, goes live with its host's first packet, and ends; a booked one may be cancelled, or ends unheld
+when its time has passed. A host who ended by mistake may go live again, which starts another recording; what was
+cancelled stays so.
+
+A recording waits until a worker begins, is worked on while any file is outstanding, and is then published, or failed
+when no file at all could be made of it. Somebody may ask for a failed or partly failed one to be tried again.
+
+A rendition waits, is encoded, verified, and published exactly once. A worker that dies or meets trouble that may pass
+puts it back to waiting; after too many attempts it has failed, until somebody asks for another try. Published is
+final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+S = TypeVar("S", bound=StrEnum)
+
+
+class SessionKind(StrEnum):
+    """What sort of programme item a session is."""
+
+    OPEN_LESSON = "open_lesson"
+    EXTRACURRICULAR = "extracurricular"
+    ROUND_TABLE = "round_table"
+    WEBINAR = "webinar"
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    BOOKED = "booked"
+    LIVE = "live"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+class RecordingState(StrEnum):
+    """Where a recording stands."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+class RenditionState(StrEnum):
+    """Where one file made of a recording stands."""
+
+    WAITING = "waiting"
+    ENCODING = "encoding"
+    VERIFYING = "verifying"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+SESSION: Mapping[SessionState, frozenset[SessionState]] = {
+    SessionState.BOOKED: frozenset({SessionState.LIVE, SessionState.ENDED, SessionState.CANCELLED}),
+    SessionState.LIVE: frozenset({SessionState.ENDED}),
+    SessionState.ENDED: frozenset({SessionState.LIVE}),
+    SessionState.CANCELLED: frozenset(),
+}
+
+RECORDING: Mapping[RecordingState, frozenset[RecordingState]] = {
+    RecordingState.WAITING: frozenset({RecordingState.WORKING, RecordingState.FAILED}),
+    RecordingState.WORKING: frozenset({RecordingState.WAITING, RecordingState.PUBLISHED, RecordingState.FAILED}),
+    RecordingState.PUBLISHED: frozenset({RecordingState.WORKING}),
+    RecordingState.FAILED: frozenset({RecordingState.WAITING, RecordingState.WORKING}),
+}
+
+RENDITION: Mapping[RenditionState, frozenset[RenditionState]] = {
+    RenditionState.WAITING: frozenset({RenditionState.ENCODING, RenditionState.FAILED}),
+    RenditionState.ENCODING: frozenset({RenditionState.VERIFYING, RenditionState.WAITING, RenditionState.FAILED}),
+    RenditionState.VERIFYING: frozenset({RenditionState.PUBLISHED, RenditionState.WAITING, RenditionState.FAILED}),
+    RenditionState.PUBLISHED: frozenset(),
+    RenditionState.FAILED: frozenset({RenditionState.WAITING}),
+}
+
+_TABLES: Mapping[type[StrEnum], Mapping] = {
+    SessionState: SESSION,
+    RecordingState: RECORDING,
+    RenditionState: RENDITION,
+}
+
+
+class IllegalTransition(ValueError):
+    """A step that no table allows; `before` and `after` are the two states."""
+
+    def __init__(self, before: StrEnum, after: StrEnum) -> None:
+        super().__init__(f"{type(before).__name__}: {before.value} cannot become {after.value}")
+        self.before = before
+        self.after = after
+
+
+def may_become(before: StrEnum, after: StrEnum) -> bool:
+    """Tell whether `after` may follow `before`; both are members of the same state enumeration."""
+    return after in _TABLES[type(before)][before]
+
+
+def step(before: S, after: S) -> S:
+    """Return `after`, or raise IllegalTransition where the table has no such step."""
+    if not may_become(before, after):
+        raise IllegalTransition(before, after)
+    return after
+
+
+def recording_state(renditions: Iterable[RenditionState]) -> RecordingState:
+    """Conclude a recording's state from its renditions' states.
+
+    A recording with some files published and the rest failed counts as published: what there is can be used.
+    """
+    states = list(renditions)
+    if not states or all(state is RenditionState.WAITING for state in states):
+        return RecordingState.WAITING
+    if any(state not in (RenditionState.PUBLISHED, RenditionState.FAILED) for state in states):
+        return RecordingState.WORKING
+    if RenditionState.PUBLISHED in states:
+        return RecordingState.PUBLISHED
+    return RecordingState.FAILED
