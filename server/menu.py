@@ -1,0 +1,31 @@
+"""The main menu: what a person may open, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request
+from flask_babel import gettext as _
+
+from rules import rights
+from server.access import current_actor
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of the menu."""
+
+    url: str
+    text: str
+    current: bool
+
+
+def items() -> list[Item]:
+    """List the entries for whoever asks; the one of the page shown is marked."""
+    actor = current_actor()
+    if actor.person_id is None:
+        return []
+    found = [("/week", _("Week")), ("/seminars", _("Seminars")), ("/library", _("Library"))]
+    if rights.coordinates_anything(actor):
+        found += [("/schools", _("Schools")), ("/people", _("People"))]
+    return [Item(url, text, request.path == url or request.path.startswith(url + "/")) for url, text in found]
