@@ -1,0 +1,254 @@
+"""Pure: write answers (RFC 8829 5.3) of a lite agent with one transport, for a host (WHIP) and for a viewer (WHEP).
+
+Only what is built is agreed to: no header extension, no data channel, one voice and one picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from media.sdp import Codec, Offer, SdpError, Section
+
+VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
+"""The cheapest in bits first (docs/live-plane.md)."""
+CNAME = "tropa"
+PRIORITY_STEP = 256
+
+
+class NoCommonCodec(SdpError):
+    """Nothing in the offer can be forwarded; the text names what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTransport:
+    """Our end: ICE names, certificate hash (sha-256), where we are reached."""
+
+    ufrag: str
+    password: str
+    fingerprint: str
+    addresses: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRequest:
+    """What the host is asked to send. Sixty milliseconds a packet: 7 kbit/s of headers instead of 20 (RFC 7587 7)."""
+
+    ptime_ms: int = 60
+    max_average_bps: int = 24000
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPlan:
+    """One agreed medium: the section's place in the offer, the codec as the other end numbers it, its sources."""
+
+    section: int
+    codec: Codec
+    ssrcs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlan:
+    """What is agreed with one other end. A medium that is not wanted or not possible is None."""
+
+    audio: TrackPlan | None
+    video: TrackPlan | None
+
+
+def dtls_role(offer: Offer) -> str:
+    """Return our DTLS role: server wherever the other end may be client, so that it begins when its path works."""
+    return "client" if offer.setup == "passive" else "server"
+
+
+def plan_host(offer: Offer, preferred: Codec | None = None) -> MediaPlan:
+    """Choose what a host shall send: Opus, and one picture codec.
+
+    `preferred` is the codec of a lesson already going on, taken where it is offered, so that viewers stay as they are.
+    Raises NoCommonCodec when neither voice nor picture can be taken.
+    """
+    audio = _first(offer, "audio", lambda s: s.sends, _opus)
+    order = VIDEO_ORDER if preferred is None else (preferred.name, *VIDEO_ORDER)
+    video = _first(offer, "video", lambda s: s.sends, lambda s: _video(s, order, preferred))
+    if audio is None and video is None:
+        raise NoCommonCodec(
+            "nothing to receive: offer Opus, or AV1, VP9 (profile 0), H.264 (packetization-mode 1), VP8"
+        )
+    return MediaPlan(audio, video)
+
+
+def plan_viewer(offer: Offer, video: Codec | None) -> MediaPlan:
+    """Choose what a viewer gets: Opus, and the host's picture codec by the viewer's own number for it.
+
+    Without that codec the viewer gets the voice alone. Raises NoCommonCodec when nothing is left.
+    """
+    audio = _first(offer, "audio", lambda s: s.receives, _opus)
+    picture = None
+    if video is not None:
+        picture = _first(offer, "video", lambda s: s.receives, lambda s: _video(s, (video.name,), video))
+    if audio is None and picture is None:
+        wanted = "Opus" if video is None else f"Opus or {video.name}"
+        raise NoCommonCodec(f"nothing to send: the lesson is in {wanted}, which the offer does not ask to receive")
+    return MediaPlan(audio, picture)
+
+
+def _first(offer: Offer, kind: str, wanted, choose) -> TrackPlan | None:
+    """Return the first section of a kind that goes the wanted way and has a codec for us."""
+    for index, section in enumerate(offer.sections):
+        if section.usable and section.kind == kind and wanted(section):
+            codec = choose(section)
+            if codec is not None:
+                return TrackPlan(index, codec, section.ssrcs)
+    return None
+
+
+def _opus(section: Section) -> Codec | None:
+    return next((c for c in section.codecs if c.name == "OPUS" and c.clock_rate == 48000), None)
+
+
+def _video(section: Section, order: Sequence[str], like: Codec | None) -> Codec | None:
+    """Return the best codec: by `order`, then by nearness to the profile of `like`, then by the offer's order."""
+    usable = [c for c in section.codecs if c.name in order and c.clock_rate == 90000 and _forwardable(c)]
+    if not usable:
+        return None
+    return min(usable, key=lambda c: (order.index(c.name), _profile_distance(c, like)))
+
+
+def _forwardable(codec: Codec) -> bool:
+    """Whether the variant is one that every viewer with this codec decodes and the recorder can write."""
+    if codec.name == "H264":
+        return codec.parameter("packetization-mode", "0") == "1"
+    if codec.name == "VP9":
+        return codec.parameter("profile-id", "0") == "0"
+    if codec.name == "AV1":
+        return codec.parameter("profile", "0") == "0"
+    return True
+
+
+def _profile_distance(codec: Codec, like: Codec | None) -> int:
+    """Rank H.264 profiles: the same as `like`, then constrained baseline, baseline, the rest (RFC 6184 8.1)."""
+    if codec.name != "H264":
+        return 0
+    profile = codec.parameter("profile-level-id", "42000a").lower()
+    if (
+        like is not None
+        and like.name == "H264"
+        and profile[:2] == like.parameter("profile-level-id", "42000a").lower()[:2]
+    ):
+        return 0
+    return {"42e0": 1, "42c0": 1, "4200": 2}.get(profile[:4], 3)
+
+
+def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: VoiceRequest) -> str:
+    """Write the answer to a host: we receive, it sends what fits a slow uplink."""
+    sections = []
+    for index, section in enumerate(offer.sections):
+        if plan.audio is not None and plan.audio.section == index:
+            codec = plan.audio.codec
+            wishes = f"minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate={voice.max_average_bps};maxptime={max(voice.ptime_ms, 60)}"
+            extra = [f"a=ptime:{voice.ptime_ms}", f"a=maxptime:{max(voice.ptime_ms, 60)}"]
+            sections.append(_accepted(section, codec, local, offer, "recvonly", wishes, extra))
+        elif plan.video is not None and plan.video.section == index:
+            codec = plan.video.codec
+            sections.append(_accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), []))
+        else:
+            sections.append(_rejected(section))
+    return _session(offer, plan, sections)
+
+
+def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: dict[str, int]) -> str:
+    """Write the answer to a viewer. `ssrcs` names our sources: "audio", "video", and "rtx" where video has RTX."""
+    sections = []
+    for index, section in enumerate(offer.sections):
+        if plan.audio is not None and plan.audio.section == index:
+            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice"]
+            sections.append(
+                _accepted(section, plan.audio.codec, local, offer, "sendonly", "minptime=10;useinbandfec=1", extra)
+            )
+        elif plan.video is not None and plan.video.section == index:
+            codec, extra = plan.video.codec, []
+            if codec.rtx is not None:
+                extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *_source(ssrcs["rtx"])]
+            extra += [*_source(ssrcs["video"]), f"a=msid:{CNAME} picture"]
+            sections.append(_accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra))
+        else:
+            sections.append(_inactive(section, local, offer, plan) or _rejected(section))
+    return _session(offer, plan, sections)
+
+
+def _inactive(section: Section, local: LocalTransport, offer: Offer, plan: MediaPlan) -> list[str] | None:
+    """Keep a picture section alive without a picture, where the voice carries the transport (RFC 8829 5.3.1)."""
+    codec = next((c for c in section.codecs if _forwardable(c)), None)
+    if section.kind != "video" or not section.usable or codec is None or plan.audio is None or not section.bundled:
+        return None
+    return _accepted(section, codec, local, offer, "inactive", _own_parameters(codec), [])
+
+
+def _source(ssrc: int) -> list[str]:
+    return [f"a=ssrc:{ssrc} cname:{CNAME}"]
+
+
+def _own_parameters(codec: Codec) -> str:
+    """Give the offer's own parameters back: profile and level must be those of the payload type (RFC 6184 8.2.2)."""
+    return ";".join(f"{name}={value}" if value else name for name, value in codec.parameters)
+
+
+def _session(offer: Offer, plan: MediaPlan, sections: list[list[str]]) -> str:
+    agreed = [s.mid for s, lines in zip(offer.sections, sections, strict=True) if s.bundled and " 0 " not in lines[0]]
+    head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
+    if agreed:
+        head.append("a=group:BUNDLE " + " ".join(agreed))
+    head.append(f"a=msid-semantic:WMS {CNAME}")
+    return "\r\n".join(head + [line for lines in sections for line in lines]) + "\r\n"
+
+
+def _rejected(section: Section) -> list[str]:
+    """Refuse a section: port 0 (RFC 8829 5.3.1)."""
+    lines = [f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}", "c=IN IP4 0.0.0.0", "a=inactive"]
+    return [*lines, f"a=mid:{section.mid}"] if section.mid else lines
+
+
+def _accepted(
+    section: Section,
+    codec: Codec,
+    local: LocalTransport,
+    offer: Offer,
+    direction: str,
+    parameters: str,
+    extra: list[str],
+) -> list[str]:
+    number, rtx = codec.payload_type, codec.rtx
+    formats = f"{number}" if rtx is None else f"{number} {rtx}"
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    name = "opus" if codec.name == "OPUS" else codec.name
+    lines = [f"m={section.kind} {local.port} {section.protocol} {formats}", "c=IN IP4 0.0.0.0"]
+    if section.mid:
+        lines.append(f"a=mid:{section.mid}")
+    lines += [
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.password}",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        f"a=setup:{'active' if dtls_role(offer) == 'client' else 'passive'}",
+        f"a={direction}",
+        "a=rtcp-mux",
+        f"a=rtpmap:{number} {name}/{codec.clock_rate}{channels}",
+    ]
+    if parameters:
+        lines.append(f"a=fmtp:{number} {parameters}")
+    # Opus has no RTX; its NACK, not in any offer, asks for the same packet once more (docs/live-plane.md).
+    lines.append(f"a=rtcp-fb:{number} nack")
+    if section.kind == "video":
+        lines.append(f"a=rtcp-fb:{number} nack pli")
+    if rtx is not None:
+        lines += [f"a=rtpmap:{rtx} rtx/{codec.clock_rate}", f"a=fmtp:{rtx} apt={number}"]
+    return lines + extra + _candidates(local)
+
+
+def _candidates(local: LocalTransport) -> list[str]:
+    """List host candidates, the first preferred (RFC 8839 5.1, priorities by RFC 8445 5.1.2.1)."""
+    top = (126 << 24) + (65535 << 8) + 255
+    lines = [
+        f"a=candidate:{i + 1} 1 udp {top - i * PRIORITY_STEP} {address} {local.port} typ host"
+        for i, address in enumerate(local.addresses)
+    ]
+    return [*lines, "a=end-of-candidates"]

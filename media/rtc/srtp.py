@@ -1,0 +1,210 @@
+"""Encrypt packets in place and send them by the batch; the only user of pylibsrtp's insides.
+
+Many packets leave by one `sendmmsg(2)`. A packet's payload is serialised once by the caller; per viewer twelve header
+bytes are written, the slot is encrypted where it lies and its length noted. No object is made per packet and viewer.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cffi
+import pylibsrtp
+
+SLOTS = 512
+SLOT_BYTES = 1536
+MAX_BODY_BYTES = 1472
+"""What fits a slot beside 12 header bytes, the original sequence number of RTX and libsrtp's trailer room."""
+
+RTP_HEADER = struct.Struct("!BBHII")
+RTP_VERSION_2 = 0x80
+
+_lib = pylibsrtp.lib
+_ffi = pylibsrtp.ffi
+_os = cffi.FFI()
+_os.cdef(
+    """
+    struct iovec { void *iov_base; size_t iov_len; };
+    struct msghdr { void *msg_name; unsigned int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
+                    void *msg_control; size_t msg_controllen; int msg_flags; };
+    struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
+    int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
+    """
+)
+_libc = _os.dlopen(None)
+
+
+class SendStream:
+    """One RTP stream to one peer: what differs between viewers of the same packet, and where it goes.
+
+    `sequence_delta` and `timestamp_delta` are added to the room's numbers (mod 2^16 and 2^32).
+    """
+
+    __slots__ = (
+        "address",
+        "octets",
+        "packets",
+        "payload_type",
+        "sequence_delta",
+        "session",
+        "ssrc",
+        "timestamp_delta",
+    )
+
+    def __init__(self, ssrc: int, payload_type: int) -> None:
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.sequence_delta = 0
+        self.timestamp_delta = 0
+        self.packets = 0
+        self.octets = 0
+        self.session: object = None
+        self.address: object = None
+
+
+@dataclass(slots=True)
+class EgressCounters:
+    """What left the socket and what did not, in packets and bytes (UDP payload) since the start."""
+
+    packets: int = 0
+    bytes: int = 0
+    batches: int = 0
+    dropped_full: int = 0
+    dropped_unreachable: int = 0
+    dropped_srtp: int = 0
+
+
+def srtp_handle(session: pylibsrtp.Session) -> object:
+    """Return libsrtp's own handle of a session, for the low-level calls."""
+    return session._srtp[0]
+
+
+def socket_address(family: int, address: tuple) -> object:
+    """Return a `sockaddr` in memory of its own for an (ip, port, …) as `recvfrom` gave it."""
+    port = struct.pack("!H", address[1])
+    if family == socket.AF_INET6:
+        flow, scope = (*address, 0, 0)[2:4]
+        raw = struct.pack("=H", family) + port + struct.pack("!I", flow)
+        raw += socket.inet_pton(family, address[0].partition("%")[0]) + struct.pack("=I", scope)
+    else:
+        raw = struct.pack("=H", family) + port + socket.inet_pton(family, address[0]) + bytes(8)
+    return _os.new("char[]", raw)
+
+
+class Batch:
+    """The packets on their way out: at most SLOTS, sent when full or when `flush` is called.
+
+    Drop policy: what a full socket buffer refuses is dropped and counted. Waiting would hold up everybody's voice for
+    one burst; retransmission repairs the rest.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.counters = EgressCounters()
+        self._fd = sock.fileno()
+        self._count = 0
+        self._memory = _ffi.new("char[]", SLOTS * SLOT_BYTES)
+        base = int(_ffi.cast("uintptr_t", self._memory))
+        whole = memoryview(_ffi.buffer(self._memory))
+        self._slots = [self._memory + i * SLOT_BYTES for i in range(SLOTS)]
+        self._views = [whole[i * SLOT_BYTES : (i + 1) * SLOT_BYTES] for i in range(SLOTS)]
+        self._length = _ffi.new("int *")
+        self._iovecs = _os.new("struct iovec[]", SLOTS)
+        self._messages = _os.new("struct mmsghdr[]", SLOTS)
+        self._names: list[object] = [None] * SLOTS
+        name_bytes = 28 if sock.family == socket.AF_INET6 else 16
+        for i in range(SLOTS):
+            self._iovecs[i].iov_base = _os.cast("void *", base + i * SLOT_BYTES)
+            header = self._messages[i].msg_hdr
+            header.msg_namelen = name_bytes
+            header.msg_iov = _os.addressof(self._iovecs, i)
+            header.msg_iovlen = 1
+        self._iovec_at = [self._iovecs[i] for i in range(SLOTS)]
+        self._header_at = [self._messages[i].msg_hdr for i in range(SLOTS)]
+
+    def fan_out(
+        self, sequence: int, timestamp: int, marker: bool, body: bytes, streams: Iterable[SendStream], padding: int = 0
+    ) -> None:
+        """Queue one packet for every stream: `body` is what follows the fixed header (RFC 3550 5.1, no CSRC).
+
+        The loop is the hottest of the process: names are local, nothing is allocated.
+        """
+        length_bytes = len(body)
+        if length_bytes > MAX_BODY_BYTES:
+            self.counters.dropped_srtp += 1
+            return
+        size = length_bytes + 12
+        first = RTP_VERSION_2 | (0x20 if padding else 0)
+        mark = 0x80 if marker else 0
+        views, slots, names = self._views, self._slots, self._names
+        iovecs, headers, length = self._iovec_at, self._header_at, self._length
+        pack, protect = RTP_HEADER.pack_into, _lib.srtp_protect
+        i = self._count
+        for stream in streams:
+            if stream.address is None:
+                continue
+            if i == SLOTS:
+                self._count = i
+                self.flush()
+                i = 0
+            view = views[i]
+            pack(
+                view,
+                0,
+                first,
+                stream.payload_type | mark,
+                (sequence + stream.sequence_delta) & 0xFFFF,
+                (timestamp + stream.timestamp_delta) & 0xFFFFFFFF,
+                stream.ssrc,
+            )
+            view[12:size] = body
+            length[0] = size
+            if protect(stream.session, slots[i], length):
+                self.counters.dropped_srtp += 1
+                continue
+            iovecs[i].iov_len = length[0]
+            # The list keeps the sockaddr alive until the batch has left: the peer may move in the meantime.
+            names[i] = headers[i].msg_name = stream.address
+            i += 1
+            stream.packets += 1
+            stream.octets += length_bytes
+        self._count = i
+
+    def rtcp(self, session: object, address: object, data: bytes) -> None:
+        """Queue one RTCP compound packet, encrypted for the peer."""
+        if len(data) > MAX_BODY_BYTES:
+            self.counters.dropped_srtp += 1
+            return
+        if self._count == SLOTS:
+            self.flush()
+        i = self._count
+        self._views[i][: len(data)] = data
+        self._length[0] = len(data)
+        if _lib.srtp_protect_rtcp(session, self._slots[i], self._length):
+            self.counters.dropped_srtp += 1
+            return
+        self._iovec_at[i].iov_len = self._length[0]
+        self._names[i] = self._header_at[i].msg_name = address
+        self._count = i + 1
+
+    def flush(self) -> None:
+        """Send what is queued. Never raises: what could not leave is counted."""
+        sent, total, counters = 0, self._count, self.counters
+        self._count = 0
+        while sent < total:
+            done = _libc.sendmmsg(self._fd, self._messages + sent, total - sent, socket.MSG_DONTWAIT)
+            counters.batches += 1
+            if done > 0:
+                counters.packets += done
+                counters.bytes += sum(vec.iov_len for vec in self._iovec_at[sent : sent + done])
+                sent += done
+                continue
+            if _os.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
+                counters.dropped_full += total - sent
+                return
+            # The first of the rest cannot be sent (no route, refused by a filter): skip it alone.
+            counters.dropped_unreachable += 1
+            sent += 1
