@@ -1,0 +1,48 @@
+"""Pure: when the buttons to go live and to watch are shown, and what an invited school's link means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rules.lifecycle import SessionState
+
+HOST_LEAD = timedelta(minutes=60)  # time to try camera and microphone
+WATCH_LEAD = timedelta(minutes=15)
+LATE = timedelta(hours=2)  # lessons overrun, and a host whose link died comes back
+# Below this a moving picture as hosts send it today does not fit beside the school's other use.
+SLOW_BELOW_KBPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Which buttons stand on a session's page; `*_opens` is the moment from which, where it lies ahead."""
+
+    host: bool
+    watch: bool
+    host_opens: datetime | None
+    watch_opens: datetime | None
+
+
+def doors(state: str, starts_at: datetime, minutes: int, now: datetime, *, may_host: bool, may_watch: bool) -> Doors:
+    """Decide the buttons. A lesson that is live can be watched and taken over whatever the clock says."""
+    if state == SessionState.CANCELLED:
+        return Doors(False, False, None, None)
+    live = state == SessionState.LIVE
+    closes = starts_at + timedelta(minutes=minutes) + LATE
+    host_at, watch_at = starts_at - HOST_LEAD, starts_at - WATCH_LEAD
+    # A host who ended by mistake may go live again; viewers need not wait at a door that was closed.
+    host = may_host and (live or host_at <= now < closes)
+    watch = may_watch and (live or (state == SessionState.BOOKED and watch_at <= now < closes))
+    return Doors(
+        host,
+        watch,
+        host_at if may_host and not host and now < host_at else None,
+        watch_at if may_watch and not watch and now < watch_at else None,
+    )
+
+
+def slow_links(rates_kbps: Iterable[int | None]) -> int:
+    """Count the schools whose measured link is slow; one that was never measured is not counted."""
+    return sum(1 for rate in rates_kbps if rate is not None and rate < SLOW_BELOW_KBPS)

@@ -1,0 +1,113 @@
+"""The interface's words for what the rules and tables name by keys."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from rules.lifecycle import RecordingState, RenditionState, SessionKind
+from rules.renditions import Kind, human_size
+from server.i18n import decimal
+
+KINDS = {
+    SessionKind.OPEN_LESSON: _l("open lesson"),
+    SessionKind.EXTRACURRICULAR: _l("extracurricular lesson"),
+    SessionKind.ROUND_TABLE: _l("round table"),
+    SessionKind.WEBINAR: _l("webinar"),
+}
+PHASES = {
+    "cancelled": _l("cancelled"),
+    "ended": _l("ended"),
+    "live": _l("live now"),
+    "due": _l("now"),
+    "next": _l("ahead"),
+}
+FILES = {
+    Kind.VOICE_OPUS: _l("Voice, smallest"),
+    Kind.VOICE_AAC: _l("Voice for old players"),
+    Kind.VIDEO_SMALL: _l("Small video"),
+    Kind.VIDEO_COMPAT: _l("Video for old computers"),
+    Kind.SOURCE: _l("As it was recorded"),
+}
+RECORDINGS = {
+    RecordingState.WAITING: _l("waiting for its turn"),
+    RecordingState.WORKING: _l("files are being made"),
+    RecordingState.PUBLISHED: _l("ready"),
+    RecordingState.FAILED: _l("no file could be made"),
+}
+RENDITIONS = {
+    RenditionState.WAITING: _l("waiting for its turn"),
+    RenditionState.ENCODING: _l("being made"),
+    RenditionState.VERIFYING: _l("being checked"),
+    RenditionState.PUBLISHED: _l("ready"),
+    RenditionState.FAILED: _l("could not be made"),
+}
+# What a browser needs to know before it fetches anything; the codecs' levels are those of 360p (AV1 2.1, H.264 3.0).
+PLAYER_TYPES = {
+    Kind.VOICE_OPUS: 'audio/ogg; codecs="opus"',
+    Kind.VOICE_AAC: 'audio/mp4; codecs="mp4a.40.2"',
+    Kind.VIDEO_SMALL: 'video/mp4; codecs="av01.0.01M.08, opus"',
+    Kind.VIDEO_COMPAT: 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"',
+}
+
+
+def size(size_bytes: int) -> str:
+    """Write a size as people read it: 1,4 MB."""
+    human = human_size(size_bytes)
+    unit = {"B": _("B"), "kB": _("kB"), "MB": _("MB"), "GB": _("GB")}[human.unit]
+    return f"{decimal(human.value, human.decimals)}\u00a0{unit}"
+
+
+def minutes(count: int) -> str:
+    """Write a length in minutes, from an hour on in hours and minutes."""
+    hours, rest = divmod(count, 60)
+    if not hours:
+        return ngettext("%(num)d min", "%(num)d min", count)
+    return _("%(hours)d h %(minutes)02d min", hours=hours, minutes=rest)
+
+
+def duration(seconds: float) -> str:
+    """Write a length in seconds as m:ss or h:mm:ss."""
+    whole = round(seconds)
+    clock = f"{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{whole // 3600}:{clock}" if whole >= 3600 else clock.removeprefix("0")
+
+
+def grades(text: str) -> str:
+    """Write a grade set, e.g. "grades 5+6"; "" where a session is for no grade in particular."""
+    if not text:
+        return ""
+    return _("grade %(grade)s", grade=text) if text.isdigit() else _("grades %(grades)s", grades=text)
+
+
+def link(kbps: int | None) -> str:
+    """Write a school's measured rate towards it."""
+    return _("%(rate)d kbit/s", rate=kbps) if kbps is not None else _("link not measured")
+
+
+def rendition_progress(state: str, stage: str, percent: float, eta_s: float | None) -> str:
+    """Write where a file stands: its stage, percent and the time left where they are known."""
+    said = str(RENDITIONS[RenditionState(state)])
+    if state != RenditionState.ENCODING:
+        return said
+    if stage:
+        said = f"{said} ({stage_name(stage)})"
+    said = f"{said}, {percent:.0f}\u00a0%"
+    return said if eta_s is None else f"{said}, {_('%(time)s left', time=duration(eta_s))}"
+
+
+def stage_name(stage: str) -> str:
+    """Write a worker's stage; one that has no word yet is shown as the worker names it."""
+    return {
+        "fetch": _("fetching"),
+        "fetching": _("fetching"),
+        "probe": _("looking"),
+        "probing": _("looking"),
+        "encode": _("encoding"),
+        "encoding": _("encoding"),
+        "verify": _("checking"),
+        "verifying": _("checking"),
+        "store": _("storing"),
+        "storing": _("storing"),
+    }.get(stage, stage)
