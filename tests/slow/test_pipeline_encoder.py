@@ -1,0 +1,150 @@
+"""The encoder with real ffmpeg: whatever shape the segments have, what comes out is whole, in time and in step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rules.renditions import Kind, planned_kinds
+from tests.slow import lessonmedia
+from workers import encoder, plan, probe
+
+pytestmark = pytest.mark.slow
+
+
+def encode(folder: Path, kind: Kind, *sources: Path, video_delay_s: float = 0.0) -> tuple[Path, plan.Timeline]:
+    """Encode one kind of file, assert that verification has nothing against it, and return it with its timeline."""
+    line = plan.timeline(tuple(plan.SegmentFacts(*probe.tracks(source), video_delay_s) for source in sources))
+    job = encoder.Job(kind, sources, line, folder / f"{kind.value}.{'ogg' if kind is Kind.VOICE_OPUS else 'mp4'}")
+    encoder.run(job, plan.time_limit_s(kind, line.duration_s), lambda made_s: None)
+    assert plan.faults(probe.decode(job.target), line, job.picture) == []
+    return job.target, line
+
+
+def test_every_kind_is_smaller_than_the_source_and_holds_its_whole_length(tmp_path):
+    """All four files of a plain lesson pass their own verification, voice being the smallest."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 6)
+    made = [encode(tmp_path, kind, source) for kind in planned_kinds(True)]
+    assert all(abs(line.duration_s - 6) < 0.1 for _, line in made)
+    sizes = [path.stat().st_size for path, _ in made]
+    assert sizes[0] == min(sizes)
+    assert max(sizes) < source.stat().st_size
+
+
+def test_odd_sizes_become_even(tmp_path):
+    """A window of 641 by 481 pixels gives a picture that H.264 and AV1 take."""
+    source = lessonmedia.lesson(tmp_path / "a.webm", 3, size="641x481", video="libvpx")
+    for kind in (Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT):
+        made, _ = encode(tmp_path, kind, source)
+        facts = probe.decode(made)
+        assert (facts.width, facts.height) == (480, 360)
+
+
+def test_eight_kilohertz_mono_gives_whole_voice_files(tmp_path):
+    """Telephone sound without a picture gives both voice files in full length."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 4, sample_rate_hz=8000, with_video=False)
+    for kind in (Kind.VOICE_OPUS, Kind.VOICE_AAC):
+        _, line = encode(tmp_path, kind, source)
+        assert abs(line.duration_s - 4) < 0.1
+
+
+def test_silent_pauses_keep_sound_and_picture_together(tmp_path):
+    """Where packets of sound are missing, silence is put in, so that what comes later is heard when it is seen."""
+    whole = lessonmedia.lesson(tmp_path / "whole.mp4", 8, mark_s=6)
+    source = lessonmedia.drop_sound(whole, tmp_path / "gaps.mp4", 1.0, 4.5)
+    for kind in (Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT):
+        made, _ = encode(tmp_path, kind, source)
+        heard, seen = lessonmedia.mark_times(made)
+        assert heard == pytest.approx(6.0, abs=0.12)
+        assert seen == pytest.approx(6.0, abs=0.12)
+
+
+def test_the_measured_delay_of_the_picture_is_applied(tmp_path):
+    """A picture that the host's clock puts 0.4 s later is shown 0.4 s later, and nothing of the lesson is cut off."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 6, mark_s=3)
+    made, line = encode(tmp_path, Kind.VIDEO_COMPAT, source, video_delay_s=0.4)
+    heard, seen = lessonmedia.mark_times(made)
+    assert seen - heard == pytest.approx(0.4, abs=0.12)
+    assert line.duration_s == pytest.approx(6.4, abs=0.1)
+
+
+def test_a_reconnect_with_another_size_codec_and_no_sound_continues_the_lesson(tmp_path):
+    """Segments of other codecs, sizes, shapes and tracks become one film in which the second's mark comes in time."""
+    first = lessonmedia.lesson(tmp_path / "1.mp4", 3, size="640x360")
+    silent = lessonmedia.lesson(tmp_path / "2.webm", 3, size="320x240", video="libvpx", fps=15, with_audio=False)
+    unseen = lessonmedia.lesson(tmp_path / "3.mp4", 3, with_video=False)
+    last = lessonmedia.lesson(tmp_path / "4.mp4", 4, size="320x180", mark_s=2)
+    _, line = encode(tmp_path, Kind.VIDEO_COMPAT, first, silent, unseen, last)
+    assert line.duration_s == pytest.approx(13, abs=0.3)
+    assert (line.width, line.height) == (640, 360)
+    encode(tmp_path, Kind.VIDEO_SMALL, first, silent, unseen, last)
+    encode(tmp_path, Kind.VOICE_OPUS, first, silent, unseen, last)
+    with_mark, _ = encode(tmp_path, Kind.VIDEO_COMPAT, unseen, last)
+    heard, seen = lessonmedia.mark_times(with_mark)
+    assert heard < 1.0  # the tone of the part without a picture
+    assert seen == pytest.approx(5.0, abs=0.15)
+
+
+def test_a_change_of_size_in_mid_stream_is_scaled_and_keeps_time(tmp_path):
+    """A browser that halves its picture on a slow link changes nothing in the length or the place of what follows."""
+    large = lessonmedia.lesson(tmp_path / "large.webm", 3, size="640x360", video="libvpx")
+    small = lessonmedia.lesson(tmp_path / "small.webm", 4, size="320x180", video="libvpx", mark_s=2)
+    both = tmp_path / "list.txt"
+    both.write_text(f"file '{large}'\nfile '{small}'\n")
+    source = lessonmedia.make(tmp_path / "both.webm", "-f", "concat", "-safe", "0", "-i", str(both), "-c", "copy")
+    made, line = encode(tmp_path, Kind.VIDEO_COMPAT, source)
+    assert line.duration_s == pytest.approx(7, abs=0.2)
+    assert lessonmedia.mark_times(made)[1] == pytest.approx(5.0, abs=0.15)
+
+
+def test_a_broken_tail_costs_the_tail_alone(tmp_path):
+    """A segment cut off in the middle of a fragment gives the files of what came before the cut."""
+    whole = lessonmedia.lesson(tmp_path / "whole.mp4", 8)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.7)])
+    _, line = encode(tmp_path, Kind.VIDEO_COMPAT, cut)
+    assert 3 < line.duration_s < 8
+
+
+def test_a_slow_and_uneven_picture_keeps_its_length(tmp_path):
+    """A screen that sends a frame only when something moves gives a whole film at a steady rate."""
+    source = lessonmedia.make(
+        tmp_path / "screen.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=15:duration=9"),
+        *("-vf", "select='lt(t,2)+gt(t,7)'", "-fps_mode", "vfr", "-c:v", "libx264", "-preset", "ultrafast"),
+        *lessonmedia.FRAGMENTED,
+    )
+    made, line = encode(tmp_path, Kind.VIDEO_COMPAT, source)
+    assert line.fps == 15
+    assert line.duration_s == pytest.approx(9, abs=0.2)
+    assert probe.decode(made).frames == pytest.approx(135, abs=3)
+
+
+def test_noise_instead_of_a_film_is_told_apart(tmp_path):
+    """A file that is no media has neither sound nor picture, and says so without an exception."""
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(bytes(range(256)) * 400)
+    assert probe.tracks(noise) == (None, None)
+    assert probe.decode(noise).errors == 1
+
+
+def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
+    """ffmpeg that does not finish in time is killed, and the reason is a timeout."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 30, size="1280x720", fps=30)
+    line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
+    job = encoder.Job(Kind.VIDEO_SMALL, (source,), line, tmp_path / "out.mp4")
+    with pytest.raises(encoder.EncodeFailed) as failure:
+        encoder.run(job, 0.0, lambda made_s: None)
+    assert failure.value.code == "timeout"
+
+
+def test_a_source_that_vanished_is_an_orderly_failure(tmp_path):
+    """When ffmpeg cannot read its input the encode fails as damaged, with ffmpeg's own words for the log."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 1)
+    line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
+    source.unlink()
+    with pytest.raises(encoder.EncodeFailed) as failure:
+        encoder.run(encoder.Job(Kind.VOICE_AAC, (source,), line, tmp_path / "out.mp4"), 60, lambda made_s: None)
+    assert failure.value.code == "damaged"
+    assert "No such file" in failure.value.tail

@@ -1,0 +1,108 @@
+"""Find out what a media file holds, and decode a finished one from end to end, with PyAV (no ffprobe is at hand)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from workers.plan import MadeFacts, TrackFacts
+
+# Frames further apart than this are an interruption (camera off, loss), not a frame rate.
+PAUSE_S = 1.0
+# Nothing but local files, whatever a file's header asks for.
+OPTIONS = {"protocol_whitelist": "file"}
+
+
+def tracks(path: Path) -> tuple[TrackFacts | None, TrackFacts | None]:
+    """Read the packets of a file without decoding and return the facts of its sound and its picture.
+
+    A broken tail ends the reading, not the probe. A track without packets, and a file that cannot be opened, give None.
+    """
+    try:
+        container = av.open(str(path), options=OPTIONS)
+    except (FFmpegError, OSError, ValueError):
+        return None, None
+    with container:
+        audio = next(iter(container.streams.audio), None)
+        video = next(iter(container.streams.video), None)
+        gathered = {stream.index: _Gathered() for stream in (audio, video) if stream is not None}
+        if not gathered:
+            return None, None
+        try:
+            for packet in container.demux([stream for stream in (audio, video) if stream is not None]):
+                if packet.pts is not None and packet.time_base is not None:
+                    time_base = float(packet.time_base)
+                    gathered[packet.stream.index].add(packet.pts * time_base, (packet.duration or 0) * time_base)
+        except (FFmpegError, ValueError):
+            pass  # what was read before the damage counts
+        sound = _sound(audio, gathered[audio.index]) if audio is not None else None
+        picture = _picture(video, gathered[video.index]) if video is not None else None
+    return sound, picture
+
+
+class _Gathered:
+    """First and last times of one track, and how densely its frames follow one another."""
+
+    def __init__(self) -> None:
+        self.first_s: float | None = None
+        self.last_s = self.end_s = 0.0
+        self.frames = 0
+        self.active_s = 0.0
+        self.active_frames = 0
+
+    def add(self, at_s: float, duration_s: float) -> None:
+        if self.first_s is None:
+            self.first_s = self.last_s = at_s
+        step = at_s - self.last_s
+        if 0 < step < PAUSE_S:
+            self.active_s += step
+            self.active_frames += 1
+        self.first_s = min(self.first_s, at_s)
+        self.last_s = max(self.last_s, at_s)
+        # The last sample of a fragment may be given a duration that reaches over a pause; it counts as one frame.
+        self.end_s = max(self.end_s, at_s + min(duration_s, PAUSE_S))
+        self.frames += 1
+
+
+def _sound(stream: av.AudioStream, seen: _Gathered) -> TrackFacts | None:
+    if seen.first_s is None or not stream.codec_context.sample_rate:
+        return None
+    return TrackFacts(stream.codec_context.name, max(0.0, seen.first_s), max(seen.end_s, seen.last_s), seen.frames)
+
+
+def _picture(stream: av.VideoStream, seen: _Gathered) -> TrackFacts | None:
+    context = stream.codec_context
+    if seen.first_s is None or context.width < 2 or context.height < 2:
+        return None
+    fps = seen.active_frames / seen.active_s if seen.active_s else 1.0
+    # A picture stands until the next one comes; the last one stands for at least one frame.
+    end_s = max(seen.end_s, seen.last_s + 1.0 / max(fps, 1.0))
+    return TrackFacts(context.name, seen.first_s, end_s, seen.frames, context.width, context.height, fps)
+
+
+def decode(path: Path) -> MadeFacts:
+    """Decode every frame of a finished file and return what came out; a file that does not open counts as one error."""
+    audio_s = video_s = None
+    frames = errors = width = height = 0
+    try:
+        with av.open(str(path), options=OPTIONS) as container:
+            for stream in (*container.streams.audio[:1], *container.streams.video[:1]):
+                stream.thread_count = 1
+            for packet in container.demux([*container.streams.audio[:1], *container.streams.video[:1]]):
+                try:
+                    decoded = packet.decode()
+                except FFmpegError:
+                    errors += 1
+                    continue
+                for frame in decoded:
+                    if isinstance(frame, av.AudioFrame):
+                        audio_s = (audio_s or 0.0) + frame.samples / frame.sample_rate
+                    elif frame.pts is not None:
+                        frames += 1
+                        width, height = frame.width, frame.height
+                        video_s = max(video_s or 0.0, frame.time + float(frame.duration * frame.time_base))
+    except (FFmpegError, OSError, ValueError):
+        errors += 1
+    return MadeFacts(audio_s, video_s, frames, width, height, errors)
