@@ -1,0 +1,122 @@
+// The watch page: plays the lesson, says in words how it stands, and comes back by itself.
+
+import { Link } from "./whip-whep.js";
+import { Room, clock, find, lesson, phrase, write } from "./room.js";
+
+const VOICE_ONLY_MS = 4000; // no picture for so long although voice comes
+
+const video = find("picture");
+const stage = find("stage");
+let refusal = null;
+let everLive = false;
+let frames = { count: 0, at: 0 };
+
+const link = new Link({
+  url: lesson.whep_url,
+  token: lesson.token,
+  prepare(pc) {
+    const stream = new MediaStream();
+    pc.addTransceiver("video", { direction: "recvonly" });
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    pc.ontrack = ({ track }) => {
+      stream.addTrack(track);
+      if (video.srcObject !== stream) video.srcObject = stream;
+      play();
+    };
+  },
+  expects: () => room.state === "live",
+  // Before the lesson the events say when it begins; asking every few seconds as well would be 400 schools' chatter.
+  patienceMs: () => (room.connected && !everLive ? 15000 : 0),
+  onStats: look,
+  onChange(_state, problem) {
+    refusal = problem ?? null;
+    if (_state === "connected") everLive = true;
+    draw();
+  },
+});
+
+const room = new Room(() => {
+  if (room.state === "ended" || room.state === "cancelled") link.stop(true);
+  else if (!link.running && link.state !== "refused") link.start();
+  else if (room.state === "live" && link.state === "lost") link.hurry();
+  draw();
+});
+
+/** Begin to play; where the browser wants a click first, show the one big button. */
+async function play() {
+  try {
+    await video.play();
+    find("start").hidden = true;
+  } catch (error) {
+    if (error.name === "NotAllowedError") find("start").hidden = false;
+  }
+}
+
+/** Tell a lesson by voice alone from one whose picture has not come yet. */
+function look(report) {
+  const now = performance.now();
+  for (const entry of report.values()) {
+    if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;
+    if ((entry.framesDecoded || 0) !== frames.count) frames = { count: entry.framesDecoded || 0, at: now };
+  }
+  stage.classList.toggle("voice", link.state === "connected" && room.state === "live" && now - frames.at > VOICE_ONLY_MS);
+}
+
+/** Choose the words for how the lesson stands: [key, is everything well]. */
+function standing() {
+  if (room.state === "ended" || room.state === "cancelled") return [room.state, false];
+  if (link.state === "refused") return ["refused", false];
+  if (link.state === "connected" && room.state !== "host_lost") return ["live", true];
+  if (!navigator.onLine) return ["offline", false];
+  if (room.state === "host_lost") return ["host_lost", false];
+  if (room.state === "live" || (refusal && refusal.status === 0)) return [everLive ? "reconnecting" : "connecting", false];
+  if (room.state === "away") return ["reconnecting", false];
+  return [everLive ? "host_lost" : "waiting", false];
+}
+
+function draw() {
+  const [key, well] = standing();
+  const full = refusal?.status === 503 && refusal.body.reason === "full";
+  const text = link.state === "refused" ? refusal?.message || phrase("refused") : phrase(full ? "full" : key);
+  write(find("state"), text);
+  stage.dataset.state = key;
+  stage.classList.toggle("quiet", !well);
+  write(find("viewers"), well ? phrase("viewers", { count: room.facts.viewers ?? 0 }) : "");
+  find("again").hidden = link.state !== "refused";
+}
+
+function drawSound() {
+  const silent = video.muted || video.volume === 0;
+  write(find("sound"), phrase(silent ? "sound_on" : "sound_off"));
+}
+
+find("start").onclick = play;
+find("again").onclick = () => location.reload();
+find("sound").onclick = () => {
+  const silent = video.muted || video.volume === 0;
+  video.muted = !silent;
+  if (silent && video.volume === 0) find("volume").value = video.volume = 1;
+};
+find("volume").oninput = ({ target }) => {
+  video.volume = target.value;
+  video.muted = false;
+};
+video.onvolumechange = drawSound;
+find("full").onclick = () => {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else if (stage.requestFullscreen) stage.requestFullscreen();
+  else video.webkitEnterFullscreen?.();
+};
+if (!stage.requestFullscreen && !video.webkitEnterFullscreen) find("full").hidden = true;
+
+addEventListener("pagehide", () => link.stop(true));
+addEventListener("pageshow", (event) => event.persisted && link.start());
+addEventListener("offline", draw);
+setInterval(() => {
+  const shown = link.state === "connected" && room.facts.since && room.state === "live";
+  write(find("time"), shown ? clock(room.since(room.facts.since)) : "");
+}, 1000);
+
+drawSound();
+draw();
+if (room.state !== "ended" && room.state !== "cancelled") link.start();

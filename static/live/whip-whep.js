@@ -1,0 +1,219 @@
+// One WebRTC connection to the server, kept alive: WHIP (RFC 9725) for the host, WHEP (draft-ietf-wish-whep) for viewers.
+// Knows nothing of the page. The server is ICE-lite, so the offer goes out at once, without waiting for candidates.
+
+const ANSWER_MS = 15000; // a satellite link with a queue in front of it answers late
+const CONNECT_MS = 12000;
+const LOOK_MS = 500;
+const STALL_MS = 2000; // nothing arrived for so long: ask whether the server still knows us
+const GIVE_UP_MS = 8000; // nothing arrived although it should: build the connection anew
+const FINAL = new Set([400, 401, 403, 404, 406, 410, 413, 415, 422]);
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A refusal by the server, or no answer at all (status 0). */
+export class Refusal extends Error {
+  constructor(status, body = {}, retryAfterS = null) {
+    super(body.detail || `HTTP ${status}`);
+    this.status = status;
+    this.body = body;
+    this.retryAfterS = retryAfterS;
+    this.final = FINAL.has(status);
+  }
+}
+
+/** Send one request of the protocol; a refusal becomes an exception with the server's own words. */
+async function ask(method, url, token, type, body) {
+  let response;
+  try {
+    response = await fetch(url, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": type },
+      body,
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+  } catch {
+    throw new Refusal(0);
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  const seconds = parseFloat(response.headers.get("Retry-After"));
+  throw new Refusal(response.status, problem, seconds >= 0 ? seconds : null);
+}
+
+/** Order codecs for a sender by preference; what is not named keeps its place behind, resends included. */
+export function preferCodecs(transceiver, names) {
+  const known = RTCRtpSender.getCapabilities?.("video")?.codecs;
+  if (!known || !transceiver.setCodecPreferences) return;
+  const rank = ({ mimeType }) => (names.indexOf(mimeType.slice(6).toUpperCase()) + 1 || names.length + 1);
+  transceiver.setCodecPreferences([...known].sort((a, b) => rank(a) - rank(b)));
+}
+
+/**
+ * A connection that comes back by itself.
+ *
+ * options: url, token; prepare(pc) adds the tracks; expects() says whether media should be arriving now; patienceMs() is
+ * the least pause between attempts (hurry() ends it); onStats(report, pc) sees every look at the counters;
+ * onChange(state, refusal) with state "connecting" | "connected" | "stalled" | "lost" | "refused" | "taken" | "closed".
+ */
+export class Link {
+  constructor(options) {
+    Object.assign(this, options);
+    this.pc = null;
+    this.resource = null;
+    this.state = "closed";
+    this.running = false;
+    this.lastArrivalAt = 0;
+    this.wake = () => {};
+    addEventListener("online", () => this.hurry());
+  }
+
+  start() {
+    if (this.running) return;
+    this.running = true;
+    this.run();
+  }
+
+  /** End the connection; `tell` sends DELETE, which for a host ends the lesson. */
+  stop(tell) {
+    this.running = false;
+    if (tell) this.dismiss();
+    this.drop();
+    this.wake();
+    this.change("closed");
+  }
+
+  /** Try again now instead of when the pause is over. */
+  hurry() {
+    this.wake();
+  }
+
+  change(state, refusal) {
+    if (state === this.state && !refusal) return;
+    this.state = state;
+    this.onChange(state, refusal);
+  }
+
+  async run() {
+    for (let failures = 0; this.running; ) {
+      let delayMs = Math.random() * 500; // many lose the same server in the same moment
+      try {
+        this.change("connecting");
+        await this.connect();
+        failures = 0;
+        this.change("connected");
+        const reason = await this.watch();
+        if (!this.running) return;
+        if (reason === "taken") return this.finish("taken");
+        this.change("lost");
+      } catch (error) {
+        if (!this.running) return;
+        const refusal = error instanceof Refusal ? error : new Refusal(0, { detail: String(error) });
+        if (refusal.final) return this.finish("refused", refusal);
+        failures += 1;
+        // Each second at first, so that a restarted server is found at once; later slower, and never all together.
+        const usualS = refusal.retryAfterS ?? Math.min(Math.max(failures / 10, 1), 5);
+        delayMs = Math.max(usualS * 1000 * (0.75 + Math.random() / 2), this.patienceMs?.() ?? 0);
+        this.drop();
+        this.change("lost", refusal);
+      }
+      this.drop();
+      await Promise.race([pause(delayMs), new Promise((resolve) => (this.wake = resolve))]);
+    }
+  }
+
+  finish(state, refusal) {
+    this.running = false;
+    this.drop();
+    this.change(state, refusal);
+  }
+
+  async connect() {
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.pc = pc;
+    await this.prepare(pc);
+    await pc.setLocalDescription();
+    const response = await ask("POST", this.url, this.token, "application/sdp", pc.localDescription.sdp);
+    this.resource = new URL(response.headers.get("Location"), response.url).href;
+    await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Refusal(0)), CONNECT_MS);
+      const look = () => {
+        if (pc.connectionState === "connected") resolve();
+        else if (pc.connectionState === "failed" || pc.connectionState === "closed") reject(new Refusal(0));
+        else return;
+        clearTimeout(timer);
+      };
+      pc.onconnectionstatechange = look;
+      look();
+    });
+    this.lastArrivalAt = performance.now();
+  }
+
+  /** Return why the connection is over: "failed", "gone" (the server has forgotten us), "stalled" or "taken". */
+  async watch() {
+    const pc = this.pc;
+    let seen = -1;
+    let askedAt = 0;
+    while (this.running) {
+      await pause(LOOK_MS);
+      if (pc.connectionState === "failed" || pc.connectionState === "closed") return "failed";
+      const report = await pc.getStats();
+      const arrived = arrivals(report);
+      const now = performance.now();
+      if (arrived !== seen) {
+        seen = arrived;
+        this.lastArrivalAt = now;
+        this.change("connected");
+      }
+      this.onStats?.(report, pc);
+      const silentMs = now - this.lastArrivalAt;
+      if (silentMs < STALL_MS || now - askedAt < STALL_MS) continue;
+      askedAt = now;
+      this.change("stalled");
+      const verdict = await this.stillKnown();
+      if (verdict) return verdict;
+      if (silentMs > GIVE_UP_MS && this.expects()) return "stalled";
+    }
+    return "closed";
+  }
+
+  /** Ask the server about our resource with an empty trickle fragment; "" means that it is there or cannot be asked. */
+  async stillKnown() {
+    try {
+      await ask("PATCH", this.resource, this.token, "application/trickle-ice-sdpfrag", "a=end-of-candidates\r\n");
+      return "";
+    } catch (refusal) {
+      if (refusal.status === 404) return refusal.body.on_air ? "taken" : "gone";
+      return refusal.status === 503 ? "gone" : "";
+    }
+  }
+
+  /** Tell the server that we leave; keepalive lets the request outlive the page. */
+  dismiss() {
+    if (!this.resource) return;
+    const headers = { Authorization: `Bearer ${this.token}` };
+    fetch(this.resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+    this.resource = null;
+  }
+
+  drop() {
+    if (this.pc) this.pc.onconnectionstatechange = null;
+    this.pc?.close();
+    this.pc = null;
+  }
+}
+
+/** Count what came in: media for a viewer, feedback and consent answers for a host. */
+function arrivals(report) {
+  let sum = 0;
+  let media = 0;
+  let receives = false;
+  for (const entry of report.values()) {
+    if (entry.type === "inbound-rtp") {
+      receives = true;
+      media += entry.packetsReceived || 0;
+    } else if (entry.type === "candidate-pair") sum += entry.bytesReceived || 0;
+  }
+  return receives ? media : sum;
+}
