@@ -41,7 +41,7 @@ db = SQLAlchemy(model_class=Base)
 
 
 class UtcDateTime(TypeDecorator):
-    """Store aware datetimes as UTC; SQLite has no zones, so they are dropped on the way in and put back on the way out."""
+    """Store aware datetimes as UTC; SQLite has no zones: dropped on the way in, put back on the way out."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
