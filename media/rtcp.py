@@ -1,7 +1,7 @@
 """Pure: RTCP (RFC 3550 section 6, RFC 4585, RFC 5104), REMB and the transport-wide feedback header.
 
-Any bytes either parse or raise MalformedPacket, in time linear in their length. Kinds that nobody here uses are skipped,
-as RFC 3550 section 6.1 demands. Reduced-size packets (RFC 5506) are accepted: the first need not be a report.
+Any bytes either parse or raise MalformedPacket, in time linear in their length. Kinds that nobody here uses are
+skipped, as RFC 3550 section 6.1 demands. Reduced-size packets (RFC 5506) are accepted: the first need not be a report.
 """
 
 from __future__ import annotations
