@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +16,8 @@ from rules import tickets
 from rules.rights import NOBODY, Actor
 from server.problems import Problem, wants_json
 from server.security import csrf, is_https
-from store import people
+from store import logins, people
+from store.database import utc_now
 from store.models import db
 
 LOGIN_COOKIE = "tropa_login"
@@ -148,15 +149,15 @@ def current_actor() -> Actor:
 
 
 def _find_actor() -> Actor:
-    now = datetime.now(UTC)
-    g.person = None
+    now = utc_now()
+    g.person = g.login = None
     token = bearer()
     if token is not None:
-        g.person = people.person_by_api_token(token, now)
+        found = logins.find_api_token(token, now)
+        g.person = found.person if found is not None else None
     elif LOGIN_COOKIE in request.cookies:
-        login = people.login_by_token(request.cookies[LOGIN_COOKIE], now)
-        g.login = login
-        g.person = login.person if login is not None else None
+        g.login = logins.find_login(request.cookies[LOGIN_COOKIE], now)
+        g.person = g.login.person if g.login is not None else None
     if g.person is not None:
         return people.actor_of(g.person)
     if token is None and GUEST_COOKIE in request.cookies:
@@ -170,7 +171,7 @@ def _guest(text: str, now: datetime) -> Actor:
         ticket = tickets.check(text, key, now.timestamp(), actions={tickets.Action.JOIN})
     except tickets.TicketError:
         return NOBODY
-    return people.guest_actor(ticket.bearer.removeprefix("guest:"), now)
+    return people.actor_of_guest(ticket.bearer.removeprefix("guest:"), now)
 
 
 def set_cookie(response: AnyResponse, name: str, value: str, max_age_s: int) -> None:

@@ -17,7 +17,7 @@ from store import database
 ROOT = Path(__file__).resolve().parent.parent
 
 # Modules with pages; each has `blueprint`. A new module is one line here.
-PAGES = ("auth", "me", "people", "home", "health")
+PAGES = ("auth", "me", "home")
 
 
 def create_app(settings: Settings, **overrides: object) -> Flask:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask import Flask, g, has_request_context, request
-from flask_babel import Babel, format_date, format_datetime, format_time, get_locale
+from flask import Flask, current_app, g, has_request_context, request
+from flask_babel import Babel, format_date, format_datetime, format_decimal, format_time, get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -40,11 +40,14 @@ def _language() -> str:
     return asked if asked in LANGUAGES else DEFAULT_LANGUAGE
 
 
+def current_language() -> str:
+    """Return the language in which this request is answered: "ru" or "en"."""
+    return _language()
+
+
 def viewer_zone() -> ZoneInfo:
     """Return the zone of the viewer's first school, else the installation's."""
     if "zone" not in g:
-        from flask import current_app
-
         name = current_app.config["TROPA_TIMEZONE"]
         person = g.get("person")
         schools = [m.school for m in person.memberships if m.school] if person is not None else []
@@ -78,8 +81,6 @@ def _time_element(value: datetime, shown: str) -> Markup:
 
 def decimal(value: float, digits: int = 1) -> str:
     """Write a number with the comma or point of the viewer's language."""
-    from flask_babel import format_decimal
-
     return format_decimal(round(value, digits))
 
 

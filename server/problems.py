@@ -102,9 +102,7 @@ def _words(error: HTTPException, status: int) -> Words:
     if isinstance(error, CSRFError):
         return Words(
             _("The form has expired"),
-            _(
-                "The page was open for long or cookies are switched off, so the form was not accepted. Nothing was changed."
-            ),
+            _("The page was open for long, or cookies are switched off. Nothing was changed."),
             _("Go back, reload the page and send the form again."),
             "csrf",
         )

@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, pre_load
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
 from server.i18n import is_zone
@@ -28,7 +28,10 @@ ALLOWED_FORMAT = "\u200c\u200d\u00ad"
 
 
 def clean_text(value: str, *, lines: bool = False) -> str:
-    """Bring text to NFC without outer spaces; raise ValidationError for control characters. lines allows line ends and tabs."""
+    """Bring text to NFC without outer spaces; `lines` allows line ends and tabs.
+
+    Raises ValidationError for control characters.
+    """
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
     kept = "\n\t" if lines else ""
     for char in text:
@@ -191,7 +194,7 @@ class Body(Schema):
 class Form:
     """An HTML form as it came: what was typed, what it means, what is wrong, so that it can be shown again filled in.
 
-    values are the texts as typed; data is the checked result (empty when there are errors); errors maps field to messages.
+    `typed` holds the texts as they came, `data` the checked result (empty when there are errors), `errors` field → texts.
     """
 
     def __init__(

@@ -1,0 +1,108 @@
+"""Sending stored files: Flask writes the headers and names the bytes, the shell sends them without holding a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import IO
+
+import structlog
+from flask import Response, request
+
+log = structlog.get_logger("server.outgoing")
+
+HEADER = b"x-tropa-part"
+CHUNK_BYTES = 64 * 1024
+STALL_S = 300.0  # a player that pauses comes back with a range; a reader that is gone is let go
+
+Opener = Callable[[str], IO[bytes]]  # opens a stored file by its key, for reading and seeking; blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes of a stored file that an answer consists of."""
+
+    key: str
+    offset: int
+    length: int
+
+
+def stored_file(key: str, size: int, etag: str, content_type: str, open_stored: Opener) -> Response:
+    """Answer with a stored file: whole, the range asked for (206), not modified (304) or out of range (416).
+
+    The caller adds names and digests to the headers. The bytes follow by the shell, or from here without one (tests).
+    """
+    response = Response(content_type=content_type)
+    response.set_etag(etag)
+    response.accept_ranges = "bytes"
+    environ = request.environ
+    # Several ranges at once would need multipart/byteranges; a server may ignore Range (RFC 9110 14.2) and does here.
+    if "," in environ.get("HTTP_RANGE", ""):
+        environ = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
+    response.content_length = size
+    response.make_conditional(environ, accept_ranges=True, complete_length=size)
+    if response.status_code == 304:
+        return response
+    start, stop = 0, size
+    if response.status_code == 206:
+        start, stop = response.content_range.start, response.content_range.stop
+    part = Part(key, start, stop - start)
+    if environ.get("tropa.shell"):
+        response.response = []
+        response.headers[HEADER.decode()] = json.dumps(asdict(part))
+    elif request.method != "HEAD":
+        response.response = _pieces(part, open_stored)
+        response.direct_passthrough = True
+    response.content_length = part.length
+    return response
+
+
+def _pieces(part: Part, open_stored: Opener) -> Iterator[bytes]:
+    with open_stored(part.key) as file:
+        file.seek(part.offset)
+        left = part.length
+        while left and (piece := file.read(min(CHUNK_BYTES, left))):
+            left -= len(piece)
+            yield piece
+
+
+async def send_part(
+    part: Part,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    open_stored: Opener,
+    receive: Callable[[], Awaitable[dict]],
+    send: Callable[[dict], Awaitable[None]],
+) -> None:
+    """Send bytes of a stored file, until done, until the client is gone, or until it takes nothing for STALL_S.
+
+    A file that turns out shorter than promised breaks the connection off, so that no download passes for whole.
+    """
+    file = await asyncio.to_thread(open_stored, part.key)
+    gone = asyncio.create_task(_until_gone(receive))
+    try:
+        await asyncio.to_thread(file.seek, part.offset)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        left = part.length
+        while left and not gone.done():
+            piece = await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))
+            if not piece:
+                log.error("file_too_short", key=part.key, missing_bytes=left)
+                return
+            left -= len(piece)
+            async with asyncio.timeout(STALL_S):
+                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+        if not part.length:
+            await send({"type": "http.response.body", "body": b""})
+    except (TimeoutError, OSError) as error:
+        log.info("download_broken_off", key=part.key, reason=type(error).__name__)
+    finally:
+        gone.cancel()
+        file.close()
+
+
+async def _until_gone(receive: Callable[[], Awaitable[dict]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
