@@ -111,7 +111,7 @@ def greet(settings: Settings, first_link: str) -> list[str]:
 def main() -> int:
     """Wait for the web part, then print the greeting."""
     settings = Settings.from_env()
-    from store.people import first_link_token  # after the settings: it loads the database layer
+    from store.invitations import first_link_token  # after the settings: it loads the database layer
 
     asyncio.run(until(lambda: answers(settings)))
     token = first_link_token(settings)
