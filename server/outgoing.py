@@ -11,6 +11,9 @@ from typing import IO
 import structlog
 from flask import Response, request
 
+from server.problems import Problem
+from server.ranges import answer_file
+
 log = structlog.get_logger("server.outgoing")
 
 HEADER = b"x-tropa-part"
@@ -29,33 +32,24 @@ class Part:
     length: int
 
 
-def stored_file(key: str, size: int, etag: str, content_type: str, open_stored: Opener) -> Response:
-    """Answer with a stored file: whole, the range asked for (206), not modified (304) or out of range (416).
+def stored_file(key: str, size: int, sha256_hex: str, content_type: str, open_stored: Opener) -> Response:
+    """Answer with a stored file: whole, the range asked for (206) or not modified (304), with ETag and Repr-Digest.
 
-    The caller adds names and digests to the headers. The bytes follow by the shell, or from here without one (tests).
+    The caller adds the name. The bytes follow by the shell, or from here without one (tests). Raises Problem 412 and 416.
     """
-    response = Response(content_type=content_type)
-    response.set_etag(etag)
-    response.accept_ranges = "bytes"
-    environ = request.environ
-    # Several ranges at once would need multipart/byteranges; a server may ignore Range (RFC 9110 14.2) and does here.
-    if "," in environ.get("HTTP_RANGE", ""):
-        environ = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
-    response.content_length = size
-    response.make_conditional(environ, accept_ranges=True, complete_length=size)
-    if response.status_code == 304:
-        return response
-    start, stop = 0, size
-    if response.status_code == 206:
-        start, stop = response.content_range.start, response.content_range.stop
-    part = Part(key, start, stop - start)
-    if environ.get("tropa.shell"):
-        response.response = []
-        response.headers[HEADER.decode()] = json.dumps(asdict(part))
-    elif request.method != "HEAD":
-        response.response = _pieces(part, open_stored)
-        response.direct_passthrough = True
-    response.content_length = part.length
+    decided = answer_file(request.headers, size, sha256_hex)
+    if decided.status >= 400:
+        kept = {name: value for name, value in decided.headers.items() if name != "Content-Length"}
+        raise Problem(decided.status, "", headers=kept)
+    response = Response(status=decided.status, content_type=content_type)
+    if decided.status != 304:
+        part = Part(key, decided.start, decided.stop - decided.start)
+        if request.environ.get("tropa.shell"):
+            response.headers[HEADER.decode()] = json.dumps(asdict(part))
+        elif request.method != "HEAD":
+            response.response = _pieces(part, open_stored)
+            response.direct_passthrough = True
+    response.headers.update(decided.headers)
     return response
 
 
