@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rules.airtime import airtime
 from rules.lifecycle import SessionState
 
 HOST_LEAD = timedelta(minutes=60)  # time to try camera and microphone
 WATCH_LEAD = timedelta(minutes=15)
-LATE = timedelta(hours=2)  # lessons overrun, and a host whose link died comes back
 # Below this a moving picture as hosts send it today does not fit beside the school's other use.
 SLOW_BELOW_KBPS = 256
 
@@ -30,7 +30,7 @@ def doors(state: str, starts_at: datetime, minutes: int, now: datetime, *, may_h
     if state == SessionState.CANCELLED:
         return Doors(False, False, None, None)
     live = state == SessionState.LIVE
-    closes = starts_at + timedelta(minutes=minutes) + LATE
+    closes = airtime(SessionState(state), starts_at, minutes, now).closes_at
     host_at, watch_at = starts_at - HOST_LEAD, starts_at - WATCH_LEAD
     # A host who ended by mistake may go live again; viewers need not wait at a door that was closed.
     host = may_host and (live or host_at <= now < closes)

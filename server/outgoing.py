@@ -35,7 +35,7 @@ class Part:
 def stored_file(key: str, size: int, sha256_hex: str, content_type: str, open_stored: Opener) -> Response:
     """Answer with a stored file: whole, the range asked for (206) or not modified (304), with ETag and Repr-Digest.
 
-    The caller adds the name. The bytes follow by the shell, or from here without one (tests). Raises Problem 412 and 416.
+    The caller adds the name. The bytes follow by the shell, or from here without one (tests). 412 and 416 are raised.
     """
     decided = answer_file(request.headers, size, sha256_hex)
     if decided.status >= 400:

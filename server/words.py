@@ -111,3 +111,9 @@ def stage_name(stage: str) -> str:
         "store": _("storing"),
         "storing": _("storing"),
     }.get(stage, stage)
+
+
+def seconds(length_s: float) -> str:
+    """Write a short length: seconds up to two minutes, then minutes."""
+    whole = max(1, round(length_s))
+    return ngettext("%(num)d second", "%(num)d seconds", whole) if whole < 120 else minutes(round(whole / 60))

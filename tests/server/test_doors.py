@@ -16,7 +16,7 @@ START = datetime(2026, 11, 24, 3, tzinfo=UTC)
         ("booked", 60, True, False),
         ("booked", 15, True, True),
         ("booked", -45, True, True),
-        ("booked", -45 - 121, False, False),
+        ("booked", -60, False, False),
         ("live", 600, True, True),
         ("live", -600, True, True),
         ("ended", -30, True, False),
