@@ -113,8 +113,8 @@ def _secret(env: Mapping[str, str], data: Path) -> str:
             raise SettingError("SECRET_KEY is shorter than 32 characters; use for instance 64 random hex digits")
         return given
     path = data / SECRET_FILE
-    data.mkdir(parents=True, exist_ok=True)
     try:
+        data.mkdir(parents=True, exist_ok=True)
         # O_EXCL: of several processes that start at once exactly one makes the key, the others read it.
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -122,6 +122,10 @@ def _secret(env: Mapping[str, str], data: Path) -> str:
         if len(kept) < 32:
             raise SettingError(f"{path} is damaged (shorter than 32 characters); restore it from a backup") from None
         return kept
+    except OSError as error:
+        raise SettingError(
+            f"TROPA_DATA={data} cannot be written ({error.strerror}); name a folder of this user"
+        ) from None
     made = secrets.token_hex(32)
     with os.fdopen(fd, "w") as file:
         file.write(made)
