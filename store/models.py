@@ -187,6 +187,8 @@ class Session(db.Model):
     subject: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(Text, default="")
     grades: Mapped[str] = mapped_column(String(40), default="")  # canonical text of rules.grades, e.g. "5+6" or "1-4"
+    grades_mask: Mapped[int] = mapped_column(default=0)  # bit g for grade g, to be searched by
+    search_text: Mapped[str] = mapped_column(Text, default="")  # rules.search.fold of title, subject, description
     host_school_id: Mapped[str] = mapped_column(ForeignKey("school.id"), index=True)
     host_person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
@@ -286,7 +288,7 @@ class Recording(db.Model):
     gaps: Mapped[list] = mapped_column(JSON, default=list)
     source_sha256: Mapped[str] = mapped_column(String(64))  # over the segments' digests in order
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when the first rendition was published
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # of the first rendition
     session: Mapped[Session] = relationship(back_populates="recordings")
     renditions: Mapped[list[Rendition]] = relationship(back_populates="recording", order_by="Rendition.position")
 
@@ -300,13 +302,14 @@ class Rendition(db.Model):
     kind: Mapped[str] = mapped_column(String(16))  # rules.renditions.Kind
     position: Mapped[int]  # smallest first
     preset_version: Mapped[int]
-    state: Mapped[str] = mapped_column(String(12))  # rules.lifecycle.RenditionState
+    state: Mapped[str] = mapped_column(String(12), index=True)  # rules.lifecycle.RenditionState
     stage: Mapped[str] = mapped_column(String(16), default="")
     percent: Mapped[float] = mapped_column(default=0.0)
     eta_s: Mapped[float | None]
     attempts: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str] = mapped_column(String(80), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the pause after a failure
     error: Mapped[str] = mapped_column(Text, default="")
     key: Mapped[str] = mapped_column(String(200), default="")  # in file storage
     content_type: Mapped[str] = mapped_column(String(60), default="")
