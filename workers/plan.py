@@ -272,6 +272,11 @@ def time_limit_s(kind: renditions.Kind, duration_s: float) -> float:
     return 300.0 + factor * duration_s
 
 
+def longest_s(duration_s: float) -> float:
+    """Say how long the slowest kind may take at most (seconds)."""
+    return max(time_limit_s(kind, duration_s) for kind in renditions.ORDER)
+
+
 def eta_s(done: float, elapsed_s: float) -> float | None:
     """Estimate the seconds left from the share done (0 to 1) and the seconds spent; None while it is too early."""
     if done < 0.01 or elapsed_s < 1.0:

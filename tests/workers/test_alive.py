@@ -1,0 +1,26 @@
+"""Leases are named after processes, so that a dead worker's lease need not be waited for."""
+
+import multiprocessing
+
+from workers import alive
+
+
+def test_this_process_is_alive_and_foreign_ones_count_as_alive():
+    """Of another machine's or namespace's processes nothing is known, so their leases stand."""
+    mine = alive.lease_owner()
+    assert len(mine) <= 80
+    assert not alive.is_dead(mine)
+    assert not alive.is_dead("000000000000:1:1")
+    assert not alive.is_dead("")
+    assert not alive.is_dead("nonsense")
+
+
+def test_a_process_that_ended_is_dead_and_so_is_one_whose_number_was_given_to_another():
+    """A number without its process, or with one that started at another time, is a dead owner."""
+    realm, pid, started = alive.lease_owner().split(":")
+    assert alive.is_dead(f"{realm}:{pid}:{int(started) - 1}")
+    child = multiprocessing.get_context("fork").Process(target=int)
+    child.start()
+    number = child.pid
+    child.join()
+    assert alive.is_dead(f"{realm}:{number}:{started}")
