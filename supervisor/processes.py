@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import signal
 import sys
 import time
@@ -92,28 +93,35 @@ class Supervisor:
             await self._until_stopping(asyncio.sleep(pause_s))
 
     async def _live(self, part: Part) -> int:
-        """Run one part from start to end and return its exit code; what it left behind is killed."""
+        """Run one part from start to end and return its exit code; what it left behind is killed.
+
+        The pipes are our own: with those of asyncio the wait for the part would last until the last of its orphans
+        has closed its standard output.
+        """
+        reading, writing = os.pipe()
+        stdin = _filled_pipe(part.stdin) if part.stdin else os.open(os.devnull, os.O_RDONLY)
         try:
             process = await asyncio.create_subprocess_exec(
                 *part.argv,
-                stdin=asyncio.subprocess.PIPE if part.stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdin=stdin,
+                stdout=writing,
+                stderr=writing,
                 env=self._environment,
                 # A group of its own keeps the terminal's Ctrl-C away from it: the order of stopping is decided here.
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
         except OSError as error:
+            os.close(reading)
             self.say("tropa", f"{part.name} could not be started: {error}")
             return 127
+        finally:
+            os.close(writing)
+            os.close(stdin)
         self._guardian.add(process.pid)
         self._processes[part.name] = process
         self._restart_followers(part.name)
-        log = asyncio.create_task(self._relay(part.name, process.stdout))
-        if part.stdin:
-            process.stdin.write(part.stdin)
-            process.stdin.close()
+        log = asyncio.create_task(self._relay(part.name, reading))
         try:
             return await process.wait()
         finally:
@@ -128,8 +136,12 @@ class Supervisor:
                 if part.follows == name and part.name in self._processes:
                     kill_group(self._processes[part.name].pid, signal.SIGKILL)
 
-    async def _relay(self, name: str, stream: asyncio.StreamReader) -> None:
+    async def _relay(self, name: str, reading: int) -> None:
         """Print what a part says, line by line; a line without end is cut, not collected."""
+        stream = asyncio.StreamReader(limit=LONGEST_LINE)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", buffering=0)
+        )
         rest = b""
         while chunk := await stream.read(LONGEST_LINE):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -176,6 +188,14 @@ class Supervisor:
             if not keeper.done():
                 kill_group(process.pid, signal.SIGKILL)
         await keeper
+
+
+def _filled_pipe(content: bytes) -> int:
+    """Return the reading end of a pipe that holds some bytes (fewer than PIPE_BUF, so that writing cannot block)."""
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
 
 
 def describe(code: int) -> str:

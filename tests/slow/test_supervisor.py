@@ -32,7 +32,7 @@ stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(6
 child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {stubborn!r}])"
 stages = [
     [Part("first", (sys.executable, "-c", sleep + "; time.sleep(600)"))],
-    [Part("second", (sys.executable, "-c", sleep + "; print(sys.stdin.read(), flush=True); time.sleep(600)"), b"piped")],
+    [Part("second", (sys.executable, "-c", sleep + "; print(sys.stdin.read(), flush=True); time.sleep(60)"), b"piped")],
     [Part("third", (sys.executable, "-c", child + "; " + sleep + "; time.sleep(600)"))],
     [Part("once", (sys.executable, "-c", "print('done', flush=True)"), once=True)],
 ]
