@@ -59,14 +59,15 @@ def control_secret(secret_key: str) -> str:
 class LivePlane:
     """The control ports of all nodes, used from any thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open no connection yet; Redis is asked where it is set, the file of the data folder always serves as well."""
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        """Open no connection yet. The registry is Redis where it is set, and a file; `transport` is for tests."""
         self._file = settings.data / "run" / "media.json"
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         # Environment proxies are for the world outside; the control port is on this machine or in this house.
         self._http = httpx.Client(
             timeout=timeout,
             trust_env=False,
+            transport=transport,
             headers={CONTROL_HEADER: control_secret(settings.secret_key)},
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
         )
