@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, insert, select
@@ -170,6 +170,16 @@ def suggest(draft: Draft, now: datetime, channels: int, except_session_id: str =
     taken = _taken(db.session(), span, needed, channels, except_session_id)
     busy = schedule.busy_buckets(taken)
     return schedule.nearest_free(draft.starts_at, draft.minutes, now, zone, busy, needed, channels)
+
+
+def taken_times(first: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """List (start, end) of every booking that touches a time, whoever may see it: for how many channels are free."""
+    query = select(Session.starts_at, Session.minutes).where(
+        Session.state != SessionState.CANCELLED,
+        Session.starts_at < end,
+        Session.starts_at > first - timedelta(minutes=schedule.MAX_MINUTES),
+    )
+    return [(start, start + timedelta(minutes=minutes)) for start, minutes in db.session.execute(query)]
 
 
 def _take(session: OrmSession, row: Session, channels: int) -> tuple[Conflict, ...]:
