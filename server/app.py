@@ -11,13 +11,13 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from config import Settings
-from server import access, assets, i18n, menu, problems, security, watchlog
+from server import access, assets, health, i18n, menu, problems, security, watchlog
 from store import database
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Modules with pages; each has `blueprint`. A new module is one line here.
-PAGES = ("auth", "me", "home")
+PAGES = ("auth", "me", "schools", "people", "invitations", "home", "health", "whip", "live")
 
 
 def create_app(settings: Settings, **overrides: object) -> Flask:
@@ -33,6 +33,7 @@ def create_app(settings: Settings, **overrides: object) -> Flask:
     problems.init_app(app)
     access.init_app(app)
     assets.init_app(app, ROOT / "static")
+    health.init_app(app)
     app.jinja_env.globals.update(
         csrf_field=_csrf_field,
         idempotency_key=lambda: request.form.get("idempotency_key", "")[:64] or secrets.token_urlsafe(16),

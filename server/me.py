@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from server import access, i18n, schemas
 from server.links import public_link
+from server.roles import role_at
 from server.security import limiter
 from store import database, logins, people
 
@@ -45,6 +46,17 @@ class TokenBody(schemas.Body):
     label = schemas.Line(most=100, least=1, required=True)
 
 
+# Order matters: every browser claims to be those before it in history.
+BROWSERS = (("YaBrowser", "Yandex"), ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"))
+SYSTEMS = (("Android", "Android"), ("iPhone", "iOS"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+
+
+def browser_name(user_agent: str) -> str:
+    """Say in two words what a User-Agent is: "Firefox, Linux"; unknown ones are shown cut off."""
+    found = [next((name for mark, name in table if mark in user_agent), "") for table in (BROWSERS, SYSTEMS)]
+    return ", ".join(name for name in found if name) or user_agent[:40]
+
+
 def _form(body: type[schemas.Body], typed: dict | None = None) -> schemas.Form:
     return schemas.Form(body(), typed, LABELS)
 
@@ -64,7 +76,8 @@ def _page(**forms: schemas.Form) -> str:
     now = database.utc_now()
     return render_template(
         "me.html",
-        logins=logins.logins(person.id, now),
+        logins=[(row, browser_name(row.user_agent)) for row in logins.logins(person.id, now)],
+        role_at=role_at,
         tokens=logins.api_tokens(person.id),
         this_login=g.get("login"),
         calendar_url=public_link(f"/calendar/{person.calendar_secret}.ics"),

@@ -27,5 +27,5 @@ def items() -> list[Item]:
         return []
     found = [("/week", _("Week")), ("/seminars", _("Seminars")), ("/library", _("Library"))]
     if rights.coordinates_anything(actor):
-        found += [("/schools", _("Schools")), ("/people", _("People"))]
+        found += [("/schools", _("Schools")), ("/people", _("People")), ("/invitations", _("Invitations"))]
     return [Item(url, text, request.path == url or request.path.startswith(url + "/")) for url, text in found]

@@ -194,7 +194,8 @@ class Body(Schema):
 class Form:
     """An HTML form as it came: what was typed, what it means, what is wrong, so that it can be shown again filled in.
 
-    `typed` holds the texts as they came, `data` the checked result (empty when there are errors), `errors` field → texts.
+    `typed` holds the texts as they came, `data` the checked result (empty when something is wrong),
+    `errors` field → texts.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
@@ -11,7 +11,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 
 csrf = CSRFProtect()
-limiter = Limiter(key_func=get_remote_address)
+# The limits' texts are read from the application's config at each request.
+limiter = Limiter(key_func=get_remote_address, application_limits=[lambda: current_app.config["REQUESTS_LIMIT"]])
 
 # No inline script or style anywhere: a template that needs data for a script puts it into a JSON block.
 CONTENT_POLICY = "; ".join(
@@ -50,9 +51,9 @@ def init_app(app: Flask, settings: Settings, overrides: dict) -> None:
         RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
         RATELIMIT_STORAGE_OPTIONS=_redis_timeouts(settings),
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=bool(settings.redis_url),
-        RATELIMIT_DEFAULT=f"{settings.requests_per_minute} per minute",
         RATELIMIT_HEADERS_ENABLED=False,
         RATELIMIT_KEY_PREFIX="tropa:limit",
+        REQUESTS_LIMIT=f"{settings.requests_per_minute} per minute",
         LOGIN_LIMIT=f"{settings.login_attempts_per_minute} per minute",
     )
     app.config.update(overrides)

@@ -26,8 +26,8 @@ CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 class District:
     """Ids of the sample district: schools by short name, persons and API tokens by role.
 
-    Persons: administrator (district), coordinator (district), school_coordinator, host, teacher and librarian (Sosnovka), other_host
-    and other_teacher (Berezovka), nobody_yet (an account without a role).
+    Persons: administrator and coordinator (district); school_coordinator, host, teacher and librarian (Sosnovka);
+    other_host and other_teacher (Berezovka); nobody_yet (an account without a role).
     """
 
     schools: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The application with empty tables."""
-    made = create_app(settings, TESTING=True, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
+    made = create_app(settings, TESTING=True, LOGIN_LIMIT="9999 per minute", PROPAGATE_EXCEPTIONS=False)
     with made.app_context():
         db.create_all()
     yield made
