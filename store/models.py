@@ -201,6 +201,7 @@ class Session(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     first_live_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_live_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seminar: Mapped[Seminar | None] = relationship(back_populates="sessions")
     host_school: Mapped[School] = relationship()
@@ -267,6 +268,7 @@ class Attendance(db.Model):
     school_id: Mapped[str | None] = mapped_column(ForeignKey("school.id", ondelete="SET NULL"))
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     left_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    school: Mapped[School | None] = relationship()
     __table_args__ = (UniqueConstraint("recording_id", "viewer_key", "joined_at"),)
 
 

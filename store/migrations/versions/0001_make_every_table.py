@@ -194,6 +194,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("first_live_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_live_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["created_by"], ["person.id"], name=op.f("fk_session_created_by_person"), ondelete="SET NULL"

@@ -1,0 +1,158 @@
+"""Keep files in a local folder or S3 (fsspec): whole or not at all, each with size and SHA-256."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+COPY_BYTES = 1 << 20
+MAX_KEY_CHARS = 200
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# Marks a file that is still being written. No key may end so; upkeep may delete old ones.
+UNFINISHED = ".part"
+
+
+class BadKey(ValueError):
+    """A storage key that is no plain relative path."""
+
+
+class NoSuchFile(LookupError):
+    """There is no file under this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was put: its key, size in bytes and SHA-256 in hex."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+def check_key(key: str) -> str:
+    """Return a storage key that cannot leave the storage: "recordings/<id>/voice_opus-0123.opus".
+
+    Parts of ASCII letters, digits, "_", "-" and "." that don't begin with a dot, at most 200 characters. Raises BadKey.
+    """
+    parts = key.split("/")
+    if len(key) > MAX_KEY_CHARS or key.endswith(UNFINISHED) or not all(_PART.fullmatch(part) for part in parts):
+        raise BadKey(key[:MAX_KEY_CHARS])
+    return key
+
+
+class Files:
+    """A storage by its URL: file:///folder or s3://bucket/prefix. S3 credentials are read by s3fs as usual for AWS."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+
+    def put(self, local_path: str | os.PathLike[str], key: str) -> Stored:
+        """Copy a file into the storage, hashing it on the way; what is under the key is replaced in one step.
+
+        A reader sees the file whole or not at all, also after a crash or a power cut in between.
+        """
+        path = self._path(key)
+        with open(local_path, "rb") as source, self._replacing(path) as target:
+            size, digest = 0, hashlib.sha256()
+            while block := source.read(COPY_BYTES):
+                target.write(block)
+                digest.update(block)
+                size += len(block)
+        return Stored(key, size, digest.hexdigest())
+
+    def open(self, key: str) -> BinaryIO:
+        """Open a file for reading, seekable; raises NoSuchFile."""
+        try:
+            return self._fs.open(self._path(key), "rb")
+        except FileNotFoundError:
+            raise NoSuchFile(key) from None
+
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Read the bytes from `start` up to `end` (exclusive), fewer at the file's end; raises NoSuchFile."""
+        if start < 0 or end < start:
+            raise ValueError(f"no range of bytes: {start} to {end}")
+        with self.open(key) as file:
+            file.seek(start)
+            return file.read(end - start)
+
+    def size(self, key: str) -> int:
+        """Tell a file's size in bytes; raises NoSuchFile."""
+        try:
+            return int(self._fs.size(self._path(key)))
+        except FileNotFoundError:
+            raise NoSuchFile(key) from None
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is a whole file under the key."""
+        return self._fs.isfile(self._path(key))
+
+    def delete(self, key: str) -> None:
+        """Delete a file; one that is not there is as good as deleted."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(key))
+
+    def direct_path(self, key: str) -> Path | None:
+        """Tell where a file lies on this machine, None for remote storage; whether it exists is not asked."""
+        return Path(self._path(key)) if self._is_local else None
+
+    @contextlib.contextmanager
+    def local_path(self, key: str) -> Iterator[Path]:
+        """Give a file's path on this machine for the time of the block: its own, or a temporary copy's.
+
+        Not to be written to. Raises NoSuchFile.
+        """
+        path = self._path(key)
+        if not self.exists(key):
+            raise NoSuchFile(key)
+        if self._is_local:
+            yield Path(path)
+            return
+        with tempfile.TemporaryDirectory(prefix="tropa-") as folder:
+            copy = Path(folder, Path(path).name)
+            self._fs.get_file(path, str(copy))
+            yield copy
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{check_key(key)}"
+
+    @contextlib.contextmanager
+    def _replacing(self, path: str) -> Iterator[BinaryIO]:
+        if not self._is_local:
+            # An object appears when its upload completes; s3fs discards the upload when the block raises.
+            with self._fs.transaction, self._fs.open(path, "wb") as target:
+                yield target
+            return
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        unfinished = f"{path}.{secrets.token_hex(4)}{UNFINISHED}"
+        try:
+            with open(unfinished, "wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+        _sync_folder(Path(path).parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut: the name is in the folder, which is written on its own."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,335 @@
+"""Take recordings over from sealed manifests, and lead each of their files to being published exactly once.
+
+A worker takes a rendition with a lease and reports under its own name; every report is a compare-and-set on that name,
+so that a worker that lost its lease changes nothing any more. The recording's row is locked first, as its state follows
+from all of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as OrmSession
+
+from rules import leases, lifecycle, renditions
+from rules.leases import Verdict
+from rules.lifecycle import RecordingState, RenditionState, SessionState
+from store.database import new_id, write
+from store.models import Attendance, Guest, Membership, Recording, Rendition, School, Session, db
+
+MAX_ERROR_CHARS = 2000
+_BUSY = (RenditionState.ENCODING, RenditionState.VERIFYING)
+
+
+class NoSuchSession(ValueError):
+    """A manifest tells of a session that is not in the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One stay of one viewer: `key` is "person:<id>" or "guest:<id>", `school` an id, a name or ""."""
+
+    key: str
+    name: str
+    school: str
+    joined_at: datetime
+    left_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed recording whose segments are in storage; `segments` and `gaps` as store.models.Recording says."""
+
+    id: str
+    session_id: str
+    started_at: datetime
+    ended_at: datetime
+    has_video: bool
+    segments: Sequence[dict]
+    gaps: Sequence[dict] = ()
+    attendance: Sequence[Stay] = ()
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A verified file in storage. `fps`, `width` and `height` are None for voice."""
+
+    key: str
+    content_type: str
+    bytes: int
+    sha256: str
+    duration_s: float
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+
+def create_recording(sealed: Sealed, now: datetime) -> bool:
+    """Make the rows of a sealed recording with its planned files, end its session, note who came.
+
+    Returns False, changing nothing, where the recording is known. Raises NoSuchSession.
+    """
+    with write() as session:
+        if session.get(Recording, sealed.id) is not None:
+            return False
+        lesson = session.get(Session, sealed.session_id, with_for_update=True)
+        if lesson is None:
+            raise NoSuchSession(sealed.session_id)
+        try:
+            with session.begin_nested():
+                session.add(_recording(sealed, now))
+                session.flush()
+                session.add_all(_planned(sealed, now))
+                session.add_all(_attendance(session, sealed))
+        except IntegrityError:
+            # Another worker has taken the same manifest over meanwhile; anything else is an error.
+            if session.get(Recording, sealed.id) is None:
+                raise
+            return False
+        _end(lesson, sealed)
+    return True
+
+
+def next_renditions(now: datetime, limit: int = 100) -> list[str]:
+    """List ids of files that a worker may take now, smallest kind first: waiting, or left by a worker that is gone."""
+    waiting = (Rendition.state == RenditionState.WAITING) & or_(
+        Rendition.not_before.is_(None), Rendition.not_before <= now
+    )
+    abandoned = Rendition.state.in_(_BUSY) & or_(Rendition.lease_until.is_(None), Rendition.lease_until <= now)
+    query = select(Rendition.id).where(waiting | abandoned)
+    return list(db.session.scalars(query.order_by(Rendition.position, Rendition.created_at).limit(limit)))
+
+
+def take(rendition_id: str, owner: str, now: datetime, lease_s: float = leases.LEASE_S) -> Verdict:
+    """Take a file to be made under a lease for `owner` (a name no other worker process has, at most 80 characters).
+
+    Only Verdict.TAKE gives the lease; GIVE_UP has marked the file failed; OVER also stands for an unknown id.
+    """
+    with write() as session:
+        row = _locked(session, rendition_id)
+        if row is None:
+            return Verdict.OVER
+        verdict = leases.judge(
+            RenditionState(row.state), row.attempts, _unix(row.lease_until), _unix(row.not_before), now.timestamp()
+        )
+        if verdict is Verdict.TAKE:
+            if row.state != RenditionState.WAITING:
+                _step(row, RenditionState.WAITING)
+            _step(row, RenditionState.ENCODING)
+            row.attempts += 1
+            row.lease_owner, row.lease_until = owner, now + timedelta(seconds=lease_s)
+            row.stage, row.percent, row.eta_s, row.not_before = "", 0.0, None, None
+        elif verdict is Verdict.GIVE_UP:
+            _step(row, RenditionState.FAILED)
+            row.error = row.error or "every worker that took this file disappeared"
+            _let_go(row)
+        _conclude(session, row)
+    return verdict
+
+
+def progress(
+    rendition_id: str,
+    owner: str,
+    now: datetime,
+    *,
+    state: RenditionState,
+    stage: str,
+    percent: float,
+    eta_s: float | None = None,
+    lease_s: float = leases.LEASE_S,
+) -> bool:
+    """Report progress and renew the lease; returns False where the lease is lost: stop, and leave the file alone."""
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is None:
+            return False
+        if row.state != state:
+            _step(row, state)
+        row.stage, row.percent, row.eta_s = stage[:16], min(100.0, max(0.0, percent)), eta_s
+        row.lease_until = now + timedelta(seconds=lease_s)
+    return True
+
+
+def publish(rendition_id: str, owner: str, now: datetime, file: PublishedFile) -> bool:
+    """Publish a verified file; returns False where the lease is lost or it is published already.
+
+    A file that is still marked as being encoded passes through verifying: what is published has been verified.
+    """
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is None:
+            return False
+        if row.state == RenditionState.ENCODING:
+            _step(row, RenditionState.VERIFYING)
+        _step(row, RenditionState.PUBLISHED)
+        row.key, row.content_type, row.bytes, row.sha256 = file.key, file.content_type, file.bytes, file.sha256
+        row.duration_s, row.width, row.height, row.fps = file.duration_s, file.width, file.height, file.fps
+        row.stage, row.percent, row.eta_s, row.error, row.published_at = "", 100.0, None, "", now
+        _let_go(row)
+        row.recording.published_at = row.recording.published_at or now
+        if row.recording.duration_s is None:
+            row.recording.duration_s = file.duration_s
+        _conclude(session, row)
+    return True
+
+
+def fail(rendition_id: str, owner: str, now: datetime, error: str, *, permanent: bool = False) -> float | None:
+    """Report that a file could not be made; returns the seconds until it is to be tried again, None for never.
+
+    None also where the lease is lost, and then nothing changes.
+    """
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is None:
+            return None
+        delay_s = leases.retry_delay_s(row.attempts, permanent)
+        _step(row, RenditionState.FAILED if delay_s is None else RenditionState.WAITING)
+        row.error = error[:MAX_ERROR_CHARS]
+        row.not_before = None if delay_s is None else now + timedelta(seconds=delay_s)
+        _let_go(row)
+        _conclude(session, row)
+    return delay_s
+
+
+def release(rendition_id: str, owner: str) -> bool:
+    """Put a file back that its worker must leave because it is told to stop: this attempt does not count."""
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is None:
+            return False
+        _step(row, RenditionState.WAITING)
+        row.attempts -= 1
+        row.stage, row.percent, row.eta_s = "", 0.0, None
+        _let_go(row)
+        _conclude(session, row)
+    return True
+
+
+def retry_failed(recording_id: str) -> list[str]:
+    """Have a recording's failed files made again; returns their ids."""
+    with write() as session:
+        recording = session.get(Recording, recording_id, with_for_update=True)
+        if recording is None:
+            return []
+        failed = [row for row in recording.renditions if row.state == RenditionState.FAILED]
+        for row in failed:
+            _step(row, RenditionState.WAITING)
+            row.attempts, row.error, row.not_before = 0, "", None
+        for row in failed[:1]:
+            _conclude(session, row)
+    return [row.id for row in failed]
+
+
+def _recording(sealed: Sealed, now: datetime) -> Recording:
+    digests = "".join(segment["sha256"] for segment in sealed.segments)
+    return Recording(
+        id=sealed.id,
+        session_id=sealed.session_id,
+        state=RecordingState.WAITING.value,
+        started_at=sealed.started_at,
+        ended_at=sealed.ended_at,
+        duration_s=sealed.duration_s,
+        has_video=sealed.has_video,
+        segments=list(sealed.segments),
+        gaps=list(sealed.gaps),
+        source_sha256=hashlib.sha256(digests.encode()).hexdigest(),
+        created_at=now,
+    )
+
+
+def _planned(sealed: Sealed, now: datetime) -> list[Rendition]:
+    return [
+        Rendition(
+            id=new_id(),
+            recording_id=sealed.id,
+            kind=kind.value,
+            position=position,
+            preset_version=renditions.PRESET_VERSION,
+            state=RenditionState.WAITING.value,
+            created_at=now,
+        )
+        for position, kind in enumerate(renditions.planned_kinds(sealed.has_video))
+    ]
+
+
+def _attendance(session: OrmSession, sealed: Sealed) -> list[Attendance]:
+    # The same viewer cannot have joined twice at one moment; a manifest that says so counts once.
+    stays = {(stay.key, stay.joined_at): stay for stay in sealed.attendance}.values()
+    school_ids = _school_ids(session, stays)
+    return [
+        Attendance(
+            session_id=sealed.session_id,
+            recording_id=sealed.id,
+            viewer_key=stay.key[:40],
+            name=stay.name[:200],
+            school_id=school_ids.get(stay.school) or school_ids.get(stay.key),
+            joined_at=stay.joined_at,
+            left_at=stay.left_at,
+        )
+        for stay in stays
+    ]
+
+
+def _school_ids(session: OrmSession, stays) -> dict[str, str]:
+    """Map what tickets say of schools (ids or names), and viewers' keys for lack of that, to school ids."""
+    said = {stay.school for stay in stays if stay.school}
+    found: dict[str, str] = {}
+    for row in session.scalars(select(School).where(School.id.in_(said) | School.name.in_(said))):
+        found[row.id] = found[row.name] = row.id
+    ids = {stay.key.partition(":")[2] for stay in stays}
+    guests = select(Guest.id, Guest.school_id).where(Guest.id.in_(ids), Guest.school_id.is_not(None))
+    found |= {f"guest:{guest}": school for guest, school in session.execute(guests)}
+    held = select(Membership.person_id, Membership.school_id).where(
+        Membership.person_id.in_(ids), Membership.school_id.is_not(None)
+    )
+    found |= {f"person:{person}": school for person, school in session.execute(held.order_by(Membership.id.desc()))}
+    return found
+
+
+def _end(lesson: Session, sealed: Sealed) -> None:
+    lesson.first_live_at = min(lesson.first_live_at or sealed.started_at, sealed.started_at)
+    lesson.ended_at = max(lesson.ended_at or sealed.ended_at, sealed.ended_at)
+    live_again = lesson.last_live_at is not None and lesson.last_live_at > sealed.ended_at
+    if lesson.state in (SessionState.BOOKED, SessionState.LIVE) and not live_again:
+        lesson.state = lifecycle.step(SessionState(lesson.state), SessionState.ENDED).value
+
+
+def _locked(session: OrmSession, rendition_id: str) -> Rendition | None:
+    """Load a rendition after locking its recording, in this order everywhere, so that nobody waits in a circle."""
+    owner = select(Rendition.recording_id).where(Rendition.id == rendition_id).scalar_subquery()
+    if session.scalar(select(Recording).where(Recording.id == owner).with_for_update()) is None:
+        return None
+    return session.get(Rendition, rendition_id, with_for_update=True)
+
+
+def _owned(session: OrmSession, rendition_id: str, owner: str) -> Rendition | None:
+    row = _locked(session, rendition_id)
+    return row if row is not None and row.lease_owner == owner and row.state in _BUSY else None
+
+
+def _step(row: Rendition, state: RenditionState) -> None:
+    row.state = lifecycle.step(RenditionState(row.state), state).value
+
+
+def _let_go(row: Rendition) -> None:
+    row.lease_owner, row.lease_until = "", None
+
+
+def _conclude(session: OrmSession, row: Rendition) -> None:
+    session.flush()
+    states = session.scalars(select(Rendition.state).where(Rendition.recording_id == row.recording_id))
+    state = lifecycle.recording_state(RenditionState(state) for state in states)
+    recording = row.recording
+    if recording.state != state:
+        recording.state = lifecycle.step(RecordingState(recording.state), state).value
+    recording.failure = row.error if state is RecordingState.FAILED else ""
+
+
+def _unix(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
