@@ -87,7 +87,7 @@ def reconcile(
         if (session := sessions.get(id)) is not None
         and (
             session.state is SessionState.BOOKED
-            or (session.state is SessionState.ENDED and session.ended_at_s is not None and since_s > session.ended_at_s)
+            or (session.state is SessionState.ENDED and since_s > (session.ended_at_s or 0.0))
         )
     }
     ended = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flask import current_app
 from flask_babel import gettext as _
@@ -15,7 +15,8 @@ from rules.rights import NOBODY, Actor, SessionFacts
 from rules.tickets import Action, Ticket, TicketError, TicketFault
 from server import access
 from server.problems import Problem
-from store import people, programme
+from store import logins, people, programme
+from store.database import utc_now
 from store.models import Session
 
 # A lesson of eight hours, opened in the morning: whoever stays longer opens the page again.
@@ -57,12 +58,12 @@ def identify(text: str | None, session_id: str, actions: Collection[Action]) -> 
     """
     if not text:
         raise _unknown(_("This address needs a ticket or an API token."))
-    now = datetime.now(UTC)
+    now = utc_now()
     if not text.startswith(f"{tickets.VERSION}."):
-        person = people.person_by_api_token(text, now)
-        if person is None:
+        token = logins.find_api_token(text, now)
+        if token is None:
             raise _unknown(_("This token is unknown, expired or revoked."))
-        actor = people.actor_of(person)
+        actor = people.actor_of(token.person)
         return Bearer(actor, school_of(actor))
     try:
         ticket = tickets.check(text, ticket_key(), now.timestamp(), actions=actions, session_id=session_id)
@@ -84,8 +85,8 @@ def actor_of_key(key: str, now: datetime) -> Actor:
 
 def session_for(session_id: str, actor: Actor) -> tuple[Session, SessionFacts]:
     """Load a session that the actor may know of; 404 otherwise, as if there were none."""
-    session = programme.session(session_id) if SESSION_ID.fullmatch(session_id) else None
-    facts = programme.facts(session) if session is not None else None
+    session = programme.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
+    facts = programme.session_facts(session) if session is not None else None
     if facts is None or not (rights.may_see_session(actor, facts) or rights.may_host(actor, facts)):
         raise Problem(404, _("There is no such lesson."))
     return session, facts

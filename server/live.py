@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import structlog
 from flask import Blueprint, flash, jsonify, make_response, redirect, render_template
 from flask_babel import gettext as _
@@ -23,6 +21,7 @@ from server.problems import Problem, wants_json
 from server.roomview import room_state
 from server.whip import liveplane
 from store import programme
+from store.database import utc_now
 from store.models import Session
 
 blueprint = Blueprint("live", __name__)
@@ -43,7 +42,7 @@ def watch_page(session_id: str) -> str:
 @access.public
 def join(ticket: str) -> AnyResponse:
     """Let a teacher in by the personal link: nothing is asked, the lesson is on the page that opens."""
-    now = datetime.now(UTC)
+    now = utc_now()
     try:
         shown = tickets.check(ticket, bearers.ticket_key(), now.timestamp(), actions={Action.JOIN})
     except TicketError as error:
@@ -95,7 +94,7 @@ def end(session_id: str) -> AnyResponse:
         ) from None
     if not was_there and session.state != SessionState.LIVE:
         raise Problem(409, _("This lesson is not live."), slug="not-live")
-    programme.mark_ended(session_id, datetime.now(UTC))
+    programme.mark_ended(session_id, utc_now())
     if wants_json():
         return jsonify(state="ended")
     flash(_("The lesson has ended. The recording is kept; small files are being made of it."))
@@ -124,7 +123,7 @@ def _lesson(session: Session, actor: Actor, action: Action) -> dict[str, str]:
         away = True
     return {
         "state": room_state(room, SessionState(session.state), away),
-        "token": bearers.issue(actor, session.id, action, datetime.now(UTC)),
+        "token": bearers.issue(actor, session.id, action, utc_now()),
         "events_url": f"/events/{session.id}",
     }
 
@@ -138,13 +137,13 @@ def _about(session: Session) -> list[str]:
 
 def _closed(session: Session) -> str:
     """Say why the lesson cannot go live now, "" where it can."""
-    air = airtime(SessionState(session.state), session.starts_at, session.minutes, datetime.now(UTC))
+    air = airtime(SessionState(session.state), session.starts_at, session.minutes, utc_now())
     if air.fault is AirFault.CANCELLED:
         return _("This lesson was cancelled.")
     if air.fault is AirFault.TOO_LATE:
         return _("The booked time of this lesson is over. Book a new time, then go live there.")
     if air.fault is AirFault.TOO_EARLY:
-        minutes = int((air.opens_at - datetime.now(UTC)).total_seconds() // 60) + 1
+        minutes = int((air.opens_at - utc_now()).total_seconds() // 60) + 1
         return _(
             "This lesson can go live in %(time)s. Camera and microphone can be tried now.", time=words.minutes(minutes)
         )

@@ -63,10 +63,13 @@ class LiveFeed:
         liveplane: LivePlane,
         redis_url: str,
         session_state: Callable[[str], SessionState | None],
-        on_rooms: Callable[[dict[str, dict[str, Any]]], None],
+        on_rooms: Callable[[dict[str, dict[str, Any]], bool], None],
         on_ended: Callable[[str], None],
     ) -> None:
-        """Take the way to the database as functions that block: session_state reads, on_rooms and on_ended write."""
+        """Take the way to the database as functions that block: session_state reads, the others write.
+
+        on_rooms(rooms, complete) is told whether these are all rooms that there are.
+        """
         self._liveplane = liveplane
         self._redis_url = redis_url
         self._session_state = session_state
@@ -151,7 +154,7 @@ class LiveFeed:
             newer = {id: room for id, room in self._rooms.items() if id in self._heard}
             polled = {id: _public(room) for id, room in rooms.items() if id not in self._heard}
             self._rooms = polled | newer
-            await asyncio.to_thread(self._on_rooms, self._rooms)
+            await asyncio.to_thread(self._on_rooms, self._rooms, True)
         for session in list(self._mailboxes):
             if session not in self._rooms:
                 await self._reread(session)
@@ -200,7 +203,7 @@ class LiveFeed:
             known = self._rooms.get(session)
             self._rooms[session] = _public(event["room"])
             if known is None or known.get("state") != event["room"].get("state"):
-                await asyncio.to_thread(self._on_rooms, {session: event["room"]})
+                await asyncio.to_thread(self._on_rooms, {session: event["room"]}, False)
             self._tell(session)
         elif kind == "ended":
             self._rooms.pop(session, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 
 from flask import Blueprint, Response, current_app, request
 from flask_babel import gettext as _
@@ -22,6 +21,7 @@ from server.liveplane import AWAY_RETRY_S, Answer, LivePlane, MediaAway, Refused
 from server.problems import Problem
 from server.security import limiter
 from store import programme
+from store.database import utc_now
 from store.models import Session
 
 blueprint = Blueprint("whip", __name__)
@@ -84,7 +84,7 @@ def preflight(door: str, session_id: str, resource: str = "") -> Response:
     return response
 
 
-@blueprint.post("/whip/<session_id>")
+@blueprint.post("/whip/<session_id>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def publish(session_id: str) -> Response:
@@ -97,7 +97,7 @@ def publish(session_id: str) -> Response:
     return _created("whip", session_id, answer)
 
 
-@blueprint.post("/whep/<session_id>")
+@blueprint.post("/whep/<session_id>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def watch(session_id: str) -> Response:
@@ -114,7 +114,7 @@ def watch(session_id: str) -> Response:
     return _created("whep", session_id, answer)
 
 
-@blueprint.patch("/whip/<session_id>/<resource>")
+@blueprint.patch("/whip/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def trickle_host(session_id: str, resource: str) -> Response:
@@ -123,7 +123,7 @@ def trickle_host(session_id: str, resource: str) -> Response:
     return _trickle(session_id, resource, host=True)
 
 
-@blueprint.patch("/whep/<session_id>/<resource>")
+@blueprint.patch("/whep/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def trickle_viewer(session_id: str, resource: str) -> Response:
@@ -132,7 +132,7 @@ def trickle_viewer(session_id: str, resource: str) -> Response:
     return _trickle(session_id, resource, host=False)
 
 
-@blueprint.delete("/whip/<session_id>/<resource>")
+@blueprint.delete("/whip/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def unpublish(session_id: str, resource: str) -> Response:
@@ -140,11 +140,11 @@ def unpublish(session_id: str, resource: str) -> Response:
     _known_host(session_id)
     was = _through(lambda plane: plane.leave(session_id, resource))
     if was == "host":
-        programme.mark_ended(session_id, datetime.now(UTC))
+        programme.mark_ended(session_id, utc_now())
     return Response(status=200)
 
 
-@blueprint.delete("/whep/<session_id>/<resource>")
+@blueprint.delete("/whep/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
 def leave(session_id: str, resource: str) -> Response:
@@ -164,7 +164,7 @@ def _known_host(session_id: str) -> None:
 def _require_host(bearer: Bearer, session: Session, facts: SessionFacts) -> None:
     if not rights.may_host(bearer.actor, facts):
         raise Problem(403, _("Only the lesson's host and coordinators may go live here."))
-    air = airtime(SessionState(session.state), session.starts_at, session.minutes, datetime.now(UTC))
+    air = airtime(SessionState(session.state), session.starts_at, session.minutes, utc_now())
     if air.fault is AirFault.CANCELLED:
         raise Problem(403, _("This lesson was cancelled."), slug="cancelled")
     if air.fault is AirFault.TOO_EARLY:

@@ -25,7 +25,10 @@ class World:
         self.states: dict[str, SessionState] = {"s1": SessionState.BOOKED}
         self.reported: list[dict] = []
         self.ended: list[str] = []
-        self.feed = LiveFeed(self.media.liveplane, "", self.states.get, self.reported.append, self.end)
+        self.feed = LiveFeed(self.media.liveplane, "", self.states.get, self.report, self.end)
+
+    def report(self, rooms: dict, complete: bool) -> None:
+        self.reported.append(rooms)
 
     def end(self, session: str) -> None:
         self.ended.append(session)
