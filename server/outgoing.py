@@ -20,6 +20,11 @@ HEADER = b"x-tropa-part"
 CHUNK_BYTES = 64 * 1024
 STALL_S = 300.0  # a player that pauses comes back with a range; a reader that is gone is let go
 
+MISSING = (
+    b'{"type":"about:blank","title":"The file cannot be read at the moment","status":503,'
+    b'"detail":"The storage does not answer. What was downloaded so far can be continued later."}'
+)
+
 Opener = Callable[[str], IO[bytes]]  # opens a stored file by its key, for reading and seeking; blocks
 
 
@@ -74,7 +79,12 @@ async def send_part(
 
     A file that turns out shorter than promised breaks the connection off, so that no download passes for whole.
     """
-    file = await asyncio.to_thread(open_stored, part.key)
+    try:
+        file = await asyncio.to_thread(open_stored, part.key)
+    except (LookupError, OSError) as error:
+        log.error("file_missing", key=part.key, reason=type(error).__name__)
+        await _send_missing(send)
+        return
     gone = asyncio.create_task(_until_gone(receive))
     try:
         await asyncio.to_thread(file.seek, part.offset)
@@ -95,6 +105,13 @@ async def send_part(
     finally:
         gone.cancel()
         file.close()
+
+
+async def _send_missing(send: Callable[[dict], Awaitable[None]]) -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"60")]
+    headers.append((b"content-length", str(len(MISSING)).encode()))
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": MISSING})
 
 
 async def _until_gone(receive: Callable[[], Awaitable[dict]]) -> None:

@@ -1,0 +1,44 @@
+"""The web process: `uvicorn server.asgi:app`. Events and file bytes live here, everything else in Flask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from config import Settings
+from server import onair
+from server.app import create_app
+from server.intake import Limits
+from server.shell import Shell
+from store.files import Files
+
+# A WHIP or WHEP offer is a few KB of SDP.
+SIGNALLING_BYTES = 64 * 1024
+ROUTES = (("/whip/", SIGNALLING_BYTES), ("/whep/", SIGNALLING_BYTES))
+
+
+def build(settings: Settings) -> Starlette:
+    """Put the shell around Flask; what must not pass through Flask at all comes first among the routes."""
+    flask_app = create_app(settings)
+    events, feed = onair.build(flask_app, settings)
+    storage = Files(settings.storage_url)
+    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, ROUTES), storage.open)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        feed.start()
+        yield
+        await feed.stop()
+        shell.close()
+
+    return Starlette(routes=[Mount("/events", app=events), Mount("", app=shell)], lifespan=lifespan)
+
+
+def __getattr__(name: str) -> Starlette:
+    # Made when uvicorn asks for it, so that importing this module needs no environment.
+    if name != "app":
+        raise AttributeError(name)
+    return build(Settings.from_env())
