@@ -34,20 +34,16 @@ def media(settings: Settings) -> tuple[str, ...]:
 
 
 def worker(settings: Settings) -> tuple[str, ...]:
-    """Return the arguments of Python that work on recordings and mail.
+    """Return the arguments of Python that work on recordings and mail; workers/app.py knows how many at a time.
 
     Gossip, mingle and heartbeats serve clusters of workers that watch one another; leases in the database do that here.
     """
     return (
         *("-m", "celery", "-A", "workers.app", "worker", "--loglevel", settings.log_level),
-        *("--concurrency", str(settings.worker_processes)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
 
 
 def beat(settings: Settings) -> tuple[str, ...]:
     """Return the arguments of Python that send the periodic tasks."""
-    return (
-        *("-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING", "--pidfile", ""),
-        *("--schedule", str(settings.data / "run" / "beat-schedule")),
-    )
+    return ("-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING", "--pidfile", "")

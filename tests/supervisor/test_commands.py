@@ -31,10 +31,10 @@ def test_web_serves_tls_with_a_certificate(tmp_path: Path) -> None:
     assert argv[-4:] == ("--ssl-certfile", "/c.pem", "--ssl-keyfile", "/k.pem")
 
 
-def test_worker_takes_its_processes(tmp_path: Path) -> None:
-    """TROPA_WORKER_PROCESSES is the worker's concurrency."""
-    argv = commands.worker(settings(tmp_path, TROPA_WORKER_PROCESSES="3"))
-    assert argv[argv.index("--concurrency") + 1] == "3"
+def test_worker_says_as_much_as_it_is_told(tmp_path: Path) -> None:
+    """TROPA_LOG_LEVEL reaches the worker."""
+    argv = commands.worker(settings(tmp_path, TROPA_LOG_LEVEL="debug"))
+    assert argv[argv.index("--loglevel") + 1] == "DEBUG"
 
 
 @pytest.mark.parametrize("build", [commands.web, commands.media, commands.worker, commands.beat])
