@@ -17,7 +17,24 @@ from store import database
 ROOT = Path(__file__).resolve().parent.parent
 
 # Modules with pages; each has `blueprint`. A new module is one line here.
-PAGES = ("auth", "me", "schools", "people", "invitations", "home", "health", "whip", "live")
+PAGES = (
+    "auth",
+    "me",
+    "schools",
+    "people",
+    "invitations",
+    "home",
+    "health",
+    "whip",
+    "live",
+    "week",
+    "booking",
+    "guests",
+    "seminars",
+    "calendar",
+    "library",
+    "files",
+)
 
 
 def create_app(settings: Settings, **overrides: object) -> Flask:

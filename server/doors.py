@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rules.airtime import airtime
+from rules.airtime import AirFault, airtime
 from rules.lifecycle import SessionState
 
-HOST_LEAD = timedelta(minutes=60)  # time to try camera and microphone
 WATCH_LEAD = timedelta(minutes=15)
 # Below this a moving picture as hosts send it today does not fit beside the school's other use.
 SLOW_BELOW_KBPS = 256
@@ -17,8 +16,12 @@ SLOW_BELOW_KBPS = 256
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Which buttons stand on a session's page; `*_opens` is the moment from which, where it lies ahead."""
+    """Which buttons stand on a session's page; `*_opens` is the moment from which, where it lies ahead.
 
+    `prepare`: the host's desk can be tried out before going live is possible.
+    """
+
+    prepare: bool
     host: bool
     watch: bool
     host_opens: datetime | None
@@ -28,18 +31,19 @@ class Doors:
 def doors(state: str, starts_at: datetime, minutes: int, now: datetime, *, may_host: bool, may_watch: bool) -> Doors:
     """Decide the buttons. A lesson that is live can be watched and taken over whatever the clock says."""
     if state == SessionState.CANCELLED:
-        return Doors(False, False, None, None)
+        return Doors(False, False, False, None, None)
     live = state == SessionState.LIVE
-    closes = airtime(SessionState(state), starts_at, minutes, now).closes_at
-    host_at, watch_at = starts_at - HOST_LEAD, starts_at - WATCH_LEAD
+    air = airtime(SessionState(state), starts_at, minutes, now)
+    watch_at = starts_at - WATCH_LEAD
     # A host who ended by mistake may go live again; viewers need not wait at a door that was closed.
-    host = may_host and (live or host_at <= now < closes)
-    watch = may_watch and (live or (state == SessionState.BOOKED and watch_at <= now < closes))
+    watch = may_watch and (live or (state == SessionState.BOOKED and watch_at <= now < air.closes_at))
+    early = air.fault is AirFault.TOO_EARLY
     return Doors(
-        host,
-        watch,
-        host_at if may_host and not host and now < host_at else None,
-        watch_at if may_watch and not watch and now < watch_at else None,
+        prepare=may_host and early,
+        host=may_host and air.fault is None,
+        watch=watch,
+        host_opens=air.opens_at if may_host and early else None,
+        watch_opens=watch_at if may_watch and not watch and now < watch_at else None,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import datetime, time
 
 from flask_babel import gettext as _
 from marshmallow import ValidationError, fields, validate
-from rules.grades import GradeError, canonical, parse
 
+from rules.grades import GradeError, canonical, parse
 from rules.lifecycle import SessionKind
 from rules.rights import Audience
 from server.schemas import Body, Day, Line, Moment, OneOf, Paragraphs, Whole
@@ -54,6 +54,13 @@ class Clock(fields.String):
         return time(int(found[1]), int(found[2]))
 
 
+class Suggested(Moment):
+    """A suggestion that was clicked; None where the form was sent by its own button."""
+
+    def _deserialize(self, value, attr, data, **options) -> datetime | None:
+        return None if value == "" else super()._deserialize(value, attr, data, **options)
+
+
 class _Lesson(Body):
     """What the form and the API share."""
 
@@ -75,7 +82,7 @@ class LessonForm(_Lesson):
 
     date = Day(required=True)
     time = Clock(required=True)
-    start = Moment(load_default=None, allow_none=True)
+    start = Suggested(load_default=None, allow_none=True)
 
 
 class LessonBody(_Lesson):

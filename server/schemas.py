@@ -106,7 +106,7 @@ class Whole(fields.Integer):
             raise ValidationError(_("Please write a whole number."))
         if isinstance(text, bool):
             raise ValidationError(_("Please write a whole number."))
-        number = super()._deserialize(text, attr, data, **options)
+        number = super()._deserialize(int(text) if isinstance(text, str) else text, attr, data, **options)
         if not self.least <= number <= self.most:
             raise ValidationError(_("Must be from %(least)s to %(most)s.", least=self.least, most=self.most))
         return number

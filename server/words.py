@@ -16,6 +16,23 @@ KINDS = {
     SessionKind.ROUND_TABLE: _l("round table"),
     SessionKind.WEBINAR: _l("webinar"),
 }
+# Offered while typing; anything else may be written.
+SUBJECTS = (
+    _l("Mathematics"),
+    _l("Russian language"),
+    _l("Literature"),
+    _l("English language"),
+    _l("History"),
+    _l("Geography"),
+    _l("Biology"),
+    _l("Physics"),
+    _l("Chemistry"),
+    _l("Informatics"),
+    _l("World around us"),
+    _l("Technology"),
+    _l("Fine arts"),
+    _l("Music"),
+)
 PHASES = {
     "cancelled": _l("cancelled"),
     "ended": _l("ended"),

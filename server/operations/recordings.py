@@ -1,0 +1,78 @@
+"""Find recordings and their files, and say what may be done with them."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+
+from rules import rights
+from rules.lifecycle import RecordingState, RenditionState
+from rules.renditions import CONTAINERS, Kind, download_name
+from rules.rights import Actor, RecordingFacts
+from server import access
+from server.problems import Problem
+from store import library, recordings
+from store.models import Recording, Rendition
+
+
+def seen(recording_id: str, actor: Actor) -> tuple[Recording, RecordingFacts]:
+    """Load a recording that the actor may know of; 404 (nobody: the login) otherwise."""
+    recording = library.recording(recording_id)
+    facts = library.recording_facts(recording) if recording is not None else None
+    access.require_known(facts is not None and rights.may_see_recording(actor, facts))
+    return recording, facts
+
+
+def downloadable(rendition_id: str, actor: Actor) -> Rendition:
+    """Load a published file that the actor may have; 404 otherwise."""
+    rendition = library.rendition(rendition_id)
+    allowed = False
+    if rendition is not None:
+        facts = library.recording_facts(rendition.recording)
+        rule = rights.may_download_source if rendition.kind == Kind.SOURCE else rights.may_see_recording
+        allowed = rule(actor, facts)
+    access.require_known(allowed)
+    if rendition.state != RenditionState.PUBLISHED:
+        raise Problem(
+            404,
+            _("This file is not ready yet."),
+            todo=_("Look at the recording's page for how far it is."),
+            slug="not-ready",
+        )
+    return rendition
+
+
+def shown_renditions(recording: Recording, actor: Actor, facts: RecordingFacts) -> list[Rendition]:
+    """List a recording's files that the actor may know of."""
+    source = rights.may_download_source(actor, facts)
+    return [row for row in recording.renditions if source or row.kind != Kind.SOURCE]
+
+
+def file_name(rendition: Rendition) -> str:
+    """Return the name under which a file is saved: the day and the lesson's title."""
+    session = rendition.recording.session
+    kind = Kind(rendition.kind)
+    extension = CONTAINERS[kind].extension if kind in CONTAINERS else rendition.key.rpartition(".")[2]
+    day = rendition.recording.started_at.date().isoformat()
+    return download_name(f"{day} {session.title}", kind, extension)
+
+
+def may_retry(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:
+    """Tell whether there is something to try again and the actor may ask for it."""
+    failed = any(row.state == RenditionState.FAILED for row in recording.renditions)
+    return failed and rights.may_retry_recording(actor, facts)
+
+
+def retry(recording_id: str, actor: Actor) -> Recording:
+    """Have the failed files of a recording made again; the workers' sweep finds them."""
+    recording, facts = seen(recording_id, actor)
+    access.require(
+        rights.may_retry_recording(actor, facts), _("Only the lesson's host and coordinators may ask for that.")
+    )
+    if not recordings.retry_failed(recording_id):
+        raise Problem(409, _("No file of this recording has failed. Nothing was changed."), slug="nothing-failed")
+    return recording
+
+
+def is_finished(recording: Recording) -> bool:
+    """Tell whether nothing more is being made of a recording."""
+    return recording.state in (RecordingState.PUBLISHED, RecordingState.FAILED)
