@@ -18,6 +18,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -124,6 +125,12 @@ class Firefox:
     def goto(self, url: str) -> None:
         """Open a page and wait until it has loaded."""
         self._call("browsingContext.navigate", {"context": self.context, "url": url, "wait": "complete"})
+
+    def set_cookie(self, url: str, name: str, value: str) -> None:
+        """Put a cookie for the host of a URL into the browser."""
+        host = urlsplit(url).hostname
+        cookie = {"name": name, "value": {"type": "string", "value": value}, "domain": host, "path": "/"}
+        self._call("storage.setCookie", {"cookie": cookie})
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression (promises are awaited) as JSON makes it.
