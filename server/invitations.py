@@ -42,7 +42,7 @@ def invitation_list() -> str:
 
 def _page(form: schemas.Form) -> str:
     actor = access.current_actor()
-    rows = [row for row in invitations.invitations(database.utc_now()) if _in_reach(actor, row)]
+    rows = [row for row in invitations.invitations(database.utc_now()) if in_reach(actor, row)]
     return render_template(
         "invitations.html",
         form=form,
@@ -54,7 +54,7 @@ def _page(form: schemas.Form) -> str:
     )
 
 
-def _in_reach(actor: Actor, row: Invitation) -> bool:
+def in_reach(actor: Actor, row: Invitation) -> bool:
     return rights.may_invite_person(actor, Role(row.role), row.school_id)
 
 
@@ -99,7 +99,7 @@ def _letter(name: str, place: str, link: str) -> str:
 def revoke(invitation_id: str) -> Response:
     """Take an invitation back."""
     row = invitations.invitation(invitation_id)
-    if row is None or row.role == invitations.FIRST or not _in_reach(access.current_actor(), row):
+    if row is None or row.role == invitations.FIRST or not in_reach(access.current_actor(), row):
         abort(404)
     if invitations.revoke_invitation(invitation_id, database.utc_now()):
         flash(_("The invitation is taken back; its link no longer works."))

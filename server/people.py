@@ -36,7 +36,7 @@ def people_list() -> str:
     actor = access.current_actor()
     wanted = request.args.get("q", "").strip()[:100]
     school_id = request.args.get("school", "")[:16]
-    rows = [row for row in _visible(actor, school_id or None) if _matches(row, wanted)]
+    rows = [row for row in visible(actor, school_id or None) if _matches(row, wanted)]
     last = max(1, -(-len(rows) // PER_PAGE))
     page = min(max(request.args.get("page", 1, type=int), 1), last)
     return render_template(
@@ -56,7 +56,7 @@ def _matches(row: Person, wanted: str) -> bool:
     return wanted.casefold() in f"{row.name} {row.email}".casefold()
 
 
-def _visible(actor: Actor, school_id: str | None) -> list[Person]:
+def visible(actor: Actor, school_id: str | None) -> list[Person]:
     """List the people whom the actor may see: everybody's for the district, else those of the schools coordinated."""
     if rights.coordinates(actor, school_id):
         return people.persons(school_id)
@@ -104,10 +104,10 @@ def chosen_place(actor: Actor, form: schemas.Form) -> tuple[Role, str | None] | 
 @access.may(rights.coordinates_anything)
 def person_page(person_id: str) -> str:
     """Show one person with their roles."""
-    return _page(_seen(person_id), schemas.Form(RoleBody(), labels=LABELS))
+    return _page(seen(person_id), schemas.Form(RoleBody(), labels=LABELS))
 
 
-def _seen(person_id: str) -> Person:
+def seen(person_id: str) -> Person:
     """Load a person whom the asker may know of; anybody else does not exist for them."""
     row = people.person(person_id)
     access.require_known(_is_known(row))
@@ -116,14 +116,14 @@ def _seen(person_id: str) -> Person:
 
 def _is_known(row: Person | None) -> bool:
     actor = access.current_actor()
-    return row is not None and (rights.coordinates(actor, None) or any(_in_reach(actor, m) for m in row.memberships))
+    return row is not None and (rights.coordinates(actor, None) or any(in_reach(actor, m) for m in row.memberships))
 
 
-def _held(row: Person) -> frozenset[tuple[Role, str | None]]:
+def held(row: Person) -> frozenset[tuple[Role, str | None]]:
     return frozenset((Role(m.role), m.school_id) for m in row.memberships)
 
 
-def _in_reach(actor: Actor, membership: Membership) -> bool:
+def in_reach(actor: Actor, membership: Membership) -> bool:
     return rights.may_invite_person(actor, Role(membership.role), membership.school_id)
 
 
@@ -133,8 +133,8 @@ def _page(row: Person, form: schemas.Form) -> str:
         "person.html",
         row=row,
         form=form,
-        roles=[(m, role_at(m.role, m.school), _in_reach(actor, m)) for m in row.memberships],
-        manageable=rights.may_manage_person(actor, _held(row)),
+        roles=[(m, role_at(m.role, m.school), in_reach(actor, m)) for m in row.memberships],
+        manageable=rights.may_manage_person(actor, held(row)),
         is_self=row.id == actor.person_id,
         role_choices=role_choices(actor),
         places=places(actor),
@@ -145,7 +145,7 @@ def _page(row: Person, form: schemas.Form) -> str:
 @access.may(rights.coordinates_anything)
 def add_role(person_id: str) -> str | Response | tuple[str, int]:
     """Give a person one more role."""
-    row = _seen(person_id)
+    row = seen(person_id)
     form = schemas.Form(RoleBody(), labels=LABELS)
     if form.check(request.form):
         chosen = chosen_place(access.current_actor(), form)
@@ -160,15 +160,15 @@ def add_role(person_id: str) -> str | Response | tuple[str, int]:
 @access.may(rights.coordinates_anything)
 def remove_role(person_id: str, membership_id: int) -> Response:
     """Take a role away."""
-    row = _seen(person_id)
+    row = seen(person_id)
     membership = next((m for m in row.memberships if m.id == membership_id), None)
     if membership is None:
         abort(404)
-    access.require(_in_reach(access.current_actor(), membership))
+    access.require(in_reach(access.current_actor(), membership))
     try:
         people.revoke_membership(membership_id)
     except people.LastAdministrator:
-        raise _last_administrator() from None
+        raise last_administrator() from None
     flash(_("The role is taken away."))
     return redirect(f"/people/{person_id}" if _is_known(people.person(person_id)) else "/people")
 
@@ -177,9 +177,9 @@ def remove_role(person_id: str, membership_id: int) -> Response:
 @access.may(rights.coordinates_anything)
 def switch(person_id: str, what: str) -> Response:
     """Disable an account, which ends its logins and tokens, or enable it again."""
-    row = _seen(person_id)
+    row = seen(person_id)
     actor = access.current_actor()
-    access.require(rights.may_manage_person(actor, _held(row)))
+    access.require(rights.may_manage_person(actor, held(row)))
     access.require(
         row.id != actor.person_id,
         _("You cannot disable your own account; ask another coordinator."),
@@ -187,12 +187,12 @@ def switch(person_id: str, what: str) -> Response:
     try:
         people.set_disabled(person_id, what == "disable", database.utc_now())
     except people.LastAdministrator:
-        raise _last_administrator() from None
+        raise last_administrator() from None
     flash(_("The account is disabled.") if what == "disable" else _("The account is enabled."))
     return redirect(f"/people/{person_id}")
 
 
-def _last_administrator() -> Problem:
+def last_administrator() -> Problem:
     return Problem(
         409,
         _("This is the district's last administrator; without one nobody could make another. Nothing was changed."),
