@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import structlog
-from flask import Blueprint, flash, jsonify, make_response, redirect, render_template
+from flask import Blueprint, flash, g, jsonify, make_response, redirect, render_template
 from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response as AnyResponse
@@ -20,7 +22,7 @@ from server.livewords import host_words, watch_words
 from server.problems import Problem, wants_json
 from server.roomview import room_state
 from server.whip import liveplane
-from store import programme
+from store import people, programme
 from store.database import utc_now
 from store.models import Session
 
@@ -102,6 +104,10 @@ def end(session_id: str) -> AnyResponse:
 
 
 def _watch(session: Session, actor: Actor, greeting: str = "") -> str:
+    if actor.is_guest:
+        # Times in the guest's own zone: that of the school they were invited from, else of the host's.
+        school = people.school(actor.guest_school_id) if actor.guest_school_id else None
+        g.zone = ZoneInfo((school or session.host_school).timezone)
     lesson = _lesson(session, actor, Action.WATCH) | {"whep_url": f"/whep/{session.id}"}
     return render_template(
         "live/watch.html",

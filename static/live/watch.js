@@ -69,8 +69,9 @@ function standing() {
   if (link.state === "connected" && room.state !== "host_lost") return ["live", true];
   if (!navigator.onLine) return ["offline", false];
   if (room.state === "host_lost") return ["host_lost", false];
-  if (room.state === "live" || (refusal && refusal.status === 0)) return [everLive ? "reconnecting" : "connecting", false];
-  if (room.state === "away") return ["reconnecting", false];
+  if (room.state === "live" || room.state === "away" || refusal?.status === 0) {
+    return [everLive ? "reconnecting" : "connecting", false];
+  }
   return [everLive ? "host_lost" : "waiting", false];
 }
 
