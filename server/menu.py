@@ -10,6 +10,15 @@ from flask_babel import gettext as _
 from rules import rights
 from server.access import current_actor
 
+# Which paths belong to an entry; the first that fits is marked.
+BELONGS = {
+    "/week": ("/week", "/sessions"),
+    "/seminars": ("/seminars",),
+    "/library": ("/library", "/recordings"),
+    "/schools": ("/schools",),
+    "/people": ("/people", "/invitations"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -27,5 +36,6 @@ def items() -> list[Item]:
         return []
     found = [("/week", _("Week")), ("/seminars", _("Seminars")), ("/library", _("Library"))]
     if rights.coordinates_anything(actor):
-        found += [("/schools", _("Schools")), ("/people", _("People")), ("/invitations", _("Invitations"))]
-    return [Item(url, text, request.path == url or request.path.startswith(url + "/")) for url, text in found]
+        found += [("/schools", _("Schools")), ("/people", _("People"))]
+    here = next((url for url, under in BELONGS.items() if request.path.startswith(under)), "")
+    return [Item(url, text, url == here) for url, text in found]
