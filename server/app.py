@@ -11,7 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from config import Settings
-from server import access, assets, health, i18n, menu, problems, security, watchlog
+from server import access, api, assets, health, i18n, menu, problems, security, watchlog
 from store import database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +61,7 @@ def create_app(settings: Settings, **overrides: object) -> Flask:
     )
     for name in PAGES:
         app.register_blueprint(import_module(f"server.{name}").blueprint)
+    api.init_app(app)
     return app
 
 

@@ -1,0 +1,206 @@
+"""What the API answers with. Times are RFC 3339 in UTC, sizes bytes, rates kbit/s, lengths as the field's name says."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from marshmallow import Schema, fields
+
+
+class Utc(fields.Field):
+    """A moment as RFC 3339 in UTC."""
+
+    def _serialize(self, value, attr, obj, **options) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+MOMENT = {"type": "string", "format": "date-time"}
+
+
+def moment(nullable: bool = False, **options) -> Utc:
+    """Make a field for a moment with its OpenAPI type."""
+    return Utc(allow_none=nullable, metadata={**MOMENT, **options})
+
+
+class SchoolShape(Schema):
+    """A school with its measured link."""
+
+    id = fields.String()
+    name = fields.String()
+    place = fields.String()
+    timezone = fields.String()
+    link_down_kbps = fields.Integer(allow_none=True)
+    link_up_kbps = fields.Integer(allow_none=True)
+
+
+class MembershipShape(Schema):
+    """A role at a school, or in the district where school_id is null."""
+
+    id = fields.Integer()
+    role = fields.String()
+    school_id = fields.String(allow_none=True)
+
+
+class PersonShape(Schema):
+    """Somebody with an account, as those see them who manage people."""
+
+    id = fields.String()
+    name = fields.String()
+    email = fields.String()
+    locale = fields.String()
+    disabled = fields.Function(lambda person: person.disabled_at is not None, metadata={"type": "boolean"})
+    memberships = fields.List(fields.Nested(MembershipShape))
+
+
+class InvitationShape(Schema):
+    """A one-time link that makes an account."""
+
+    id = fields.String()
+    role = fields.String()
+    school_id = fields.String(allow_none=True)
+    name = fields.String()
+    email = fields.String()
+    created_at = moment()
+    expires_at = moment()
+
+
+class InvitationMadeShape(InvitationShape):
+    """An invitation just made; its address is shown this once."""
+
+    url = fields.String()
+
+
+class SessionShape(Schema):
+    """One programme item."""
+
+    id = fields.String()
+    seminar_id = fields.String(allow_none=True)
+    kind = fields.String()
+    title = fields.String()
+    subject = fields.String()
+    description = fields.String()
+    grades = fields.String()
+    host_school_id = fields.String()
+    host_person_id = fields.String()
+    starts_at = moment()
+    minutes = fields.Integer()
+    channel = fields.Integer()
+    audience = fields.String()
+    invited = fields.Function(
+        lambda session: sorted(row.school_id for row in session.invited),
+        metadata={"type": "array", "items": {"type": "string"}},
+    )
+    state = fields.String()
+    sequence = fields.Integer()
+    created_at = moment()
+    updated_at = moment()
+    first_live_at = moment(nullable=True)
+    ended_at = moment(nullable=True)
+
+
+class SessionsShape(Schema):
+    """Sessions of a week."""
+
+    monday = fields.Date()
+    timezone = fields.String()
+    channels = fields.Integer()
+    sessions = fields.List(fields.Nested(SessionShape))
+
+
+class SeminarShape(Schema):
+    """A programme of sessions."""
+
+    id = fields.String()
+    title = fields.String()
+    description = fields.String()
+    organiser_school_id = fields.String(allow_none=True)
+    created_at = moment()
+    updated_at = moment()
+
+
+class SeminarPageShape(SeminarShape):
+    """A seminar with what of it the asker may see."""
+
+    sessions = fields.List(fields.Nested(SessionShape))
+
+
+class GuestShape(Schema):
+    """A teacher without an account; url is the personal link, null once it no longer works."""
+
+    id = fields.String()
+    name = fields.String()
+    school_id = fields.String(allow_none=True)
+    created_at = moment()
+    expires_at = moment()
+    revoked_at = moment(nullable=True)
+    url = fields.String(allow_none=True)
+
+
+class TicketShape(Schema):
+    """A ticket and the addresses that take it as bearer."""
+
+    action = fields.String()
+    token = fields.String()
+    expires_at = moment()
+    whip_url = fields.String(allow_none=True)
+    whep_url = fields.String(allow_none=True)
+
+
+class AttendanceShape(Schema):
+    """One stay of one viewer."""
+
+    viewer_key = fields.String()
+    name = fields.String()
+    school_id = fields.String(allow_none=True)
+    joined_at = moment()
+    left_at = moment()
+
+
+class RenditionShape(Schema):
+    """One file of a recording; url, bytes and digest are there once it is published."""
+
+    id = fields.String()
+    kind = fields.String()
+    state = fields.String()
+    stage = fields.String()
+    percent = fields.Float()
+    eta_s = fields.Float(allow_none=True)
+    error = fields.String()
+    content_type = fields.String()
+    bytes = fields.Integer(allow_none=True)
+    sha256 = fields.String()
+    duration_s = fields.Float(allow_none=True)
+    width = fields.Integer(allow_none=True)
+    height = fields.Integer(allow_none=True)
+    fps = fields.Float(allow_none=True)
+    minutes_at_kbps = fields.Dict(keys=fields.String(), values=fields.Integer())
+    url = fields.String(allow_none=True)
+
+
+class GapShape(Schema):
+    """An interruption: where in the recording, and how long."""
+
+    at_s = fields.Float()
+    seconds = fields.Float()
+
+
+class RecordingShape(Schema):
+    """What was recorded of a session."""
+
+    id = fields.String()
+    session_id = fields.String()
+    state = fields.String()
+    failure = fields.String()
+    started_at = moment()
+    ended_at = moment()
+    duration_s = fields.Float(allow_none=True)
+    gaps = fields.List(fields.Nested(GapShape))
+    renditions = fields.List(fields.Nested(RenditionShape))
+
+
+class RecordingsShape(Schema):
+    """A page of the library."""
+
+    total = fields.Integer()
+    page = fields.Integer()
+    recordings = fields.List(fields.Nested(RecordingShape))
