@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session as OrmSession
 from rules import leases, lifecycle, renditions
 from rules.leases import Verdict
 from rules.lifecycle import RecordingState, RenditionState, SessionState
+from rules.renditions import Kind
 from store.database import new_id, write
 from store.models import Attendance, Guest, Membership, Recording, Rendition, School, Session, db
 
@@ -43,7 +44,10 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed recording whose segments are in storage; `segments` and `gaps` as store.models.Recording says."""
+    """A sealed recording whose segments are in storage; `segments` and `gaps` as store.models.Recording says.
+
+    With a `failure` (the code of a reason) nothing can be made of it: no file is planned, the recording has failed.
+    """
 
     id: str
     session_id: str
@@ -54,6 +58,20 @@ class Sealed:
     gaps: Sequence[dict] = ()
     attendance: Sequence[Stay] = ()
     duration_s: float | None = None
+    has_audio: bool = True
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker must know to make one file; `segments` as store.models.Recording says."""
+
+    rendition_id: str
+    recording_id: str
+    session_id: str
+    kind: Kind
+    attempts: int
+    segments: tuple[dict, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,40 @@ def next_renditions(now: datetime, limit: int = 100) -> list[str]:
     return list(db.session.scalars(query.order_by(Rendition.position, Rendition.created_at).limit(limit)))
 
 
+def known_failure(recording_id: str) -> str | None:
+    """Return why a recording could not be taken over, "" where it was, None where it is not known at all."""
+    recording = db.session.get(Recording, recording_id)
+    if recording is None:
+        return None
+    return recording.failure or "unknown" if not recording.segments else ""
+
+
+def work(rendition_id: str) -> Work | None:
+    """Load what a worker must know of a file, None for an unknown id."""
+    row = db.session.get(Rendition, rendition_id, populate_existing=True)
+    if row is None:
+        return None
+    recording = row.recording
+    segments = tuple(recording.segments)
+    return Work(row.id, row.recording_id, recording.session_id, Kind(row.kind), row.attempts, segments)
+
+
+def leases_held() -> list[tuple[str, str]]:
+    """List the files being made, with the owners of their leases."""
+    rows = db.session.execute(select(Rendition.id, Rendition.lease_owner).where(Rendition.state.in_(_BUSY)))
+    return [(rendition_id, owner) for rendition_id, owner in rows]
+
+
+def end_lease(rendition_id: str, owner: str) -> bool:
+    """End the lease of an owner that is known to be dead, so that nobody waits for it to run out."""
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is None:
+            return False
+        _let_go(row)
+    return True
+
+
 def take(rendition_id: str, owner: str, now: datetime, lease_s: float = leases.LEASE_S) -> Verdict:
     """Take a file to be made under a lease for `owner` (a name no other worker process has, at most 80 characters).
 
@@ -127,7 +179,7 @@ def take(rendition_id: str, owner: str, now: datetime, lease_s: float = leases.L
             row.stage, row.percent, row.eta_s, row.not_before = "", 0.0, None, None
         elif verdict is Verdict.GIVE_UP:
             _step(row, RenditionState.FAILED)
-            row.error = row.error or "every worker that took this file disappeared"
+            row.error = row.error or "workers_died"
             _let_go(row)
         _conclude(session, row)
     return verdict
@@ -231,7 +283,8 @@ def _recording(sealed: Sealed, now: datetime) -> Recording:
     return Recording(
         id=sealed.id,
         session_id=sealed.session_id,
-        state=RecordingState.WAITING.value,
+        state=(RecordingState.FAILED if sealed.failure else RecordingState.WAITING).value,
+        failure=sealed.failure,
         started_at=sealed.started_at,
         ended_at=sealed.ended_at,
         duration_s=sealed.duration_s,
@@ -254,8 +307,15 @@ def _planned(sealed: Sealed, now: datetime) -> list[Rendition]:
             state=RenditionState.WAITING.value,
             created_at=now,
         )
-        for position, kind in enumerate(renditions.planned_kinds(sealed.has_video))
+        for position, kind in enumerate(_kinds(sealed))
     ]
+
+
+def _kinds(sealed: Sealed) -> tuple[Kind, ...]:
+    if sealed.failure:
+        return ()
+    planned = renditions.planned_kinds(sealed.has_video)
+    return tuple(kind for kind in planned if sealed.has_audio or kind in renditions.VIDEO_KINDS)
 
 
 def _attendance(session: OrmSession, sealed: Sealed) -> list[Attendance]:
