@@ -282,3 +282,9 @@ def _fill(row: Session, draft: Draft, now: datetime) -> None:
     row.updated_at = now
     kept = {invited.school_id: invited for invited in row.invited}
     row.invited = [kept.get(school_id) or SessionSchool(school_id=school_id) for school_id in sorted(draft.invited)]
+
+
+def clean_keys(before: datetime) -> int:
+    """Delete idempotency keys made before this moment; returns how many."""
+    with write() as session:
+        return session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < before)).rowcount

@@ -125,6 +125,19 @@ class Files:
             self._fs.get_file(path, str(copy))
             yield copy
 
+    def remove_unfinished(self, before_s: float) -> int:
+        """Delete what killed writers left and nobody has written to since (Unix seconds); returns how many.
+
+        Remote storage shows no unfinished object, and forgets old uploads by a rule of its own.
+        """
+        removed = 0
+        for path in Path(self._root).rglob(f"*{UNFINISHED}") if self._is_local else ():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before_s:
+                    path.unlink()
+                    removed += 1
+        return removed
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 

@@ -142,6 +142,11 @@ def work(rendition_id: str) -> Work | None:
     return Work(row.id, row.recording_id, recording.session_id, Kind(row.kind), row.attempts, segments)
 
 
+def is_referenced(key: str) -> bool:
+    """Tell whether a published file lies in storage under this key."""
+    return db.session.scalar(select(Rendition.id).where(Rendition.key == key).limit(1)) is not None
+
+
 def leases_held() -> list[tuple[str, str]]:
     """List the files being made, with the owners of their leases."""
     rows = db.session.execute(select(Rendition.id, Rendition.lease_owner).where(Rendition.state.in_(_BUSY)))

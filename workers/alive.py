@@ -1,4 +1,4 @@
-"""Signs of life: heartbeats in Redis for /healthz, leases named after processes, children that die with their parent."""
+"""Signs of life: heartbeats in Redis for /healthz, leases named after processes, and how a worker is told to stop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -27,6 +28,8 @@ BEAT_TTL_S = 30
 BEAT_KEY = "tropa:beat"
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+# Made before the pool forks, so that its processes see what their worker is told.
+stopping = multiprocessing.Event()
 
 
 def worker_key() -> str:
@@ -35,18 +38,19 @@ def worker_key() -> str:
 
 
 def install(settings: Settings) -> None:
-    """Connect heartbeats and parent-death to the worker's life; signals keep weak references unless told otherwise."""
-    stop = threading.Event()
+    """Connect heartbeats and ends to the worker's life; signals keep weak references unless told otherwise."""
 
     def ready(**_facts) -> None:
-        threading.Thread(target=_beat, args=(settings.redis_url, stop), name="heartbeat", daemon=True).start()
-
-    def shutdown(**_facts) -> None:
-        stop.set()
+        threading.Thread(target=_beat, args=(settings.redis_url,), name="heartbeat", daemon=True).start()
 
     signals.worker_ready.connect(ready, weak=False)
-    signals.worker_shutdown.connect(shutdown, weak=False)
+    signals.worker_shutting_down.connect(_stop, weak=False)
     signals.worker_process_init.connect(_die_with_parent, weak=False)
+
+
+def _stop(**_facts) -> None:
+    """Tell encodes to let go: the next worker begins them again, and an orderly stop does not wait for hours."""
+    stopping.set()
 
 
 def _die_with_parent(**_facts) -> None:
@@ -54,13 +58,15 @@ def _die_with_parent(**_facts) -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _beat(redis_url: str, stop: threading.Event) -> None:
+def _beat(redis_url: str) -> None:
     client = quick_redis(redis_url)
-    while not stop.wait(HEARTBEAT_EVERY_S):
+    while True:
         try:
             client.set(worker_key(), json.dumps({"pid": os.getpid(), "at": time.time()}), ex=HEARTBEAT_TTL_S)
         except redis.RedisError as trouble:
             log.warning("no heartbeat: Redis is away (%s)", trouble)
+        if stopping.wait(HEARTBEAT_EVERY_S):
+            return
 
 
 def note_beat(redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -82,8 +83,11 @@ def _picture(stream: av.VideoStream, seen: _Gathered) -> TrackFacts | None:
     return TrackFacts(context.name, seen.first_s, end_s, seen.frames, context.width, context.height, fps)
 
 
-def decode(path: Path) -> MadeFacts:
-    """Decode every frame of a finished file and return what came out; a file that does not open counts as one error."""
+def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None) -> MadeFacts:
+    """Decode every frame of a finished file and return what came out; a file that does not open counts as one error.
+
+    on_progress gets the place in the file (seconds) again and again; what it raises goes on to the caller.
+    """
     audio_s = video_s = None
     frames = errors = width = height = 0
     try:
@@ -96,6 +100,8 @@ def decode(path: Path) -> MadeFacts:
                 except FFmpegError:
                     errors += 1
                     continue
+                if packet.pts is not None:
+                    on_progress(float(packet.pts * packet.time_base))
                 for frame in decoded:
                     if isinstance(frame, av.AudioFrame):
                         audio_s = (audio_s or 0.0) + frame.samples / frame.sample_rate

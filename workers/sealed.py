@@ -5,7 +5,6 @@ The format is in docs/architecture.md, "Recorder → worker: files".
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -139,11 +138,6 @@ def _positive(given: float) -> float:
     if not math.isfinite(value) or value < 0:
         raise ManifestDamaged(f"{given!r} is no length of time")
     return value
-
-
-def source_sha256(segments: tuple[Segment, ...]) -> str:
-    """Digest the segments' digests in order: the identity of a whole source."""
-    return hashlib.sha256("".join(one.sha256 for one in segments).encode()).hexdigest()
 
 
 def gaps_in(sealed: Sealed, durations_s: tuple[float, ...]) -> list[dict[str, float]]:

@@ -37,7 +37,7 @@ def test_the_setting_names_the_server(url, server):
 @pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp://mail.example:99999"])
 def test_a_setting_that_names_no_server_is_refused_by_name(url):
     """The error says which setting and what is expected, and does not repeat the password."""
-    with pytest.raises(SettingError, match="SMTP_URL.*expected"):
+    with pytest.raises(SettingError, match=r"SMTP_URL.*expected"):
         postman.parse_url(url)
 
 
@@ -52,5 +52,5 @@ def test_a_letter_sent_twice_is_the_same_letter():
 
 def test_a_subject_cannot_smuggle_in_a_header():
     """A line break in a subject is refused, not sent."""
-    with pytest.raises(ValueError, match="linefeed|newline|carriage"):
+    with pytest.raises(ValueError, match=r"linefeed|newline|carriage"):
         postman.letter(mail(subject="a\r\nBcc: everyone@school.example"), "tropa@centre.example")

@@ -91,13 +91,6 @@ def test_an_absurd_delay_of_the_picture_is_not_believed():
     assert read(segments=[GOOD["segments"][0] | {"video_delay_s": 3600}]).segments[0].video_delay_s == 0.0
 
 
-def test_the_source_is_known_by_its_segments_in_order():
-    """The same segments in another order are another source."""
-    one, two = read().segments
-    assert sealed.source_sha256((one, two)) != sealed.source_sha256((two, one))
-    assert len(sealed.source_sha256(())) == 64
-
-
 def test_interruptions_stand_where_the_segments_really_end():
     """The place follows the probed lengths, not the recorder's guess; one after the last segment is none."""
     assert sealed.gaps_in(read(), (12.0, 8.0)) == [{"at_s": 12.0, "seconds": 30.0}]

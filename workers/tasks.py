@@ -1,0 +1,57 @@
+"""The Celery tasks: names and limits around plain functions, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+
+from rules.renditions import VIDEO_KINDS
+from workers import alive, ingest, mail, renditions, upkeep
+from workers.app import SWEEP_EVERY_S, app, encode_limit_s, settings
+
+log = logging.getLogger(__name__)
+
+# Lower comes first in Redis. Light work waits for nothing, voice for light work, pictures for both.
+VOICE_PRIORITY = 3
+VIDEO_PRIORITY = 9
+# Copying a long lesson to a distant storage may take its time.
+SCAN_LIMIT_S = 7200
+
+
+@app.task(name="workers.ingest.scan", time_limit=SCAN_LIMIT_S)
+def scan() -> None:
+    """Take over sealed recordings; work on new ones starts at once."""
+    alive.note_beat(settings.redis_url)
+    if ingest.scan(settings):
+        send_waiting()
+
+
+@app.task(name="workers.renditions.encode", time_limit=encode_limit_s())
+def encode(rendition_id: str) -> None:
+    """Make one file, then see to it that the place goes to the next one."""
+    if renditions.encode(settings, rendition_id):
+        send_waiting()
+
+
+@app.task(name="workers.renditions.sweep")
+def sweep() -> None:
+    """Send again what waits without a lease: messages get lost, the database does not."""
+    send_waiting()
+
+
+@app.task(name="workers.mail.send_due")
+def send_due() -> None:
+    """Send the letters whose time has come."""
+    mail.send_due(settings)
+
+
+@app.task(name="workers.upkeep.clean")
+def clean() -> None:
+    """Remove what nobody needs any more."""
+    upkeep.clean(settings)
+
+
+def send_waiting() -> None:
+    """Send a message for every file that should be made now; those that find no place are sent again later."""
+    for waiting in renditions.next_up():
+        priority = VIDEO_PRIORITY if waiting.kind in VIDEO_KINDS else VOICE_PRIORITY
+        encode.apply_async((waiting.rendition_id,), priority=priority, expires=SWEEP_EVERY_S, retry=False)

@@ -1,0 +1,58 @@
+"""Remove what nobody needs any more: folders of dead encodes, expired invitations and logins, old idempotency keys."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from config import Settings
+from store import booking, logins, outbox
+from store.database import utc_now
+from store.files import Files
+
+log = logging.getLogger(__name__)
+
+# Older than any lease: whoever worked here has long lost it.
+STALE_TMP_S = 6 * 3600
+# A repeated click comes within minutes, a program's repeat within a day.
+KEEP_KEYS = timedelta(days=7)
+KEEP_LOGINS = timedelta(days=30)
+KEEP_LETTERS = timedelta(days=90)
+
+
+def clean(settings: Settings) -> None:
+    """Remove once whatever is old enough; every step may be repeated."""
+    stale_s = time.time() - STALE_TMP_S
+    remove_stale(settings.data / "tmp", stale_s)
+    Files(settings.storage_url).remove_unfinished(stale_s)
+    now = utc_now()
+    booking.clean_keys(now - KEEP_KEYS)
+    logins.clean_logins(now - KEEP_LOGINS)
+    outbox.clean(now - KEEP_LETTERS)
+
+
+def remove_stale(parent: Path, before_s: float) -> int:
+    """Remove the folders in `parent` in which nothing has changed since `before_s` (Unix seconds); return how many."""
+    if not parent.is_dir():
+        return 0
+    removed = 0
+    for folder in parent.iterdir():
+        if folder.is_dir() and _newest_s(folder) < before_s:
+            shutil.rmtree(folder, ignore_errors=True)
+            log.info("removed %s, left by work that ended early", folder)
+            removed += 1
+    return removed
+
+
+def _newest_s(folder: Path) -> float:
+    """Return when something in the folder changed last (Unix seconds); what vanishes meanwhile does not count."""
+    newest = 0.0
+    for path in (folder, *folder.rglob("*")):
+        try:
+            newest = max(newest, path.stat().st_mtime)
+        except OSError:
+            continue
+    return newest
