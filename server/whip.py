@@ -118,7 +118,7 @@ def watch(session_id: str) -> Response:
 @access.by_bearer
 @_limited
 def trickle_host(session_id: str, resource: str) -> Response:
-    """Take a host's trickled candidates. A 404 says whether somebody else is on air now (member on_air)."""
+    """Take a host's trickled candidates. A 404 says whether another connection took over (member on_air)."""
     _known_host(session_id)
     return _trickle(session_id, resource, host=True)
 
@@ -205,7 +205,7 @@ def _trickle(session_id: str, resource: str, host: bool) -> Response:
     except Problem as problem:
         if problem.code == 404 and host:
             room = _through(lambda plane: plane.room(session_id))
-            problem.extra = {"on_air": bool(room and room.get("state") == "live")}
+            problem.extra = {"on_air": bool(room and room.get("state") in ("live", "waiting"))}
         raise
     return Response(status=204)
 

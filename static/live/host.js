@@ -34,8 +34,8 @@ const link = new Link({
   },
 });
 
-const room = new Room(() => {
-  if (room.state === "ended" && link.running && !ending) link.stop(false);
+const room = new Room((before) => {
+  if (room.state === "ended" && before !== "ended" && link.running && !ending) link.stop(false);
   draw();
 });
 
@@ -51,8 +51,8 @@ function encoding() {
 
 async function applySource() {
   if (!senders || !link.pc) return;
-  const parameters = senders.video.getParameters();
   await senders.video.replaceTrack(picture());
+  const parameters = senders.video.getParameters(); // good for one setParameters in the same task only
   if (parameters.encodings?.length) {
     Object.assign(parameters.encodings[0], encoding());
     await senders.video.setParameters(parameters).catch(() => {}); // refused in the middle of a renegotiation: kept as it was
@@ -96,7 +96,7 @@ async function check() {
     stopMeter();
     stopMeter = showLevel(tracks.microphone, find("level"));
     await list(find("microphone"), "audioinput", tracks.microphone, phrase("microphone"));
-    await senders?.audio.replaceTrack(tracks.microphone);
+    if (link.pc) await senders.audio.replaceTrack(tracks.microphone);
     setMuted(find("mute").ariaPressed === "true");
   }
   if (source === "camera") troubles.push(await useCamera());

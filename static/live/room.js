@@ -79,9 +79,10 @@ export class Room {
   take(part) {
     const data = part.split("\n").find((line) => line.startsWith("data: "));
     if (!data || !part.startsWith("event: room")) return;
+    const before = this.state;
     this.facts = JSON.parse(data.slice(6));
     this.state = this.facts.state;
     this.heardAt = performance.now();
-    this.onChange();
+    this.onChange(before);
   }
 }

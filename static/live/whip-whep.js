@@ -157,7 +157,8 @@ export class Link {
     let askedAt = 0;
     while (this.running) {
       await pause(LOOK_MS);
-      if (pc.connectionState === "failed" || pc.connectionState === "closed") return "failed";
+      // Asked before coming back: whom another page has replaced must not throw that page out again.
+      if (pc.connectionState === "failed" || pc.connectionState === "closed") return (await this.stillKnown()) || "failed";
       const report = await pc.getStats();
       const arrived = arrivals(report);
       const now = performance.now();
