@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 from flask import Flask, abort, current_app, g, redirect, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
 from rules import tickets
@@ -180,6 +182,8 @@ def set_cookie(response: AnyResponse, name: str, value: str, max_age_s: int) -> 
     response.set_cookie(name, value, max_age=max_age_s, httponly=True, samesite="Lax", secure=secure, path="/")
 
 
-def forget_failed_transaction() -> None:
-    """Roll back what a failed request left in the session, so that the error page can read from the database."""
-    db.session.rollback()
+def forget() -> None:
+    """Leave a failed request's transaction and its actor behind, so that the error page needs no database."""
+    with contextlib.suppress(SQLAlchemyError):  # a connection that is gone has nothing to roll back
+        db.session.rollback()
+    g.actor, g.person, g.login = NOBODY, None, None

@@ -13,6 +13,7 @@ from flask import Flask, Response, abort, request
 from server import access
 
 YEAR_S = 31_536_000
+MAX_NAME_CHARS = 200
 # JavaScript and fonts have types that some systems' registries get wrong.
 TYPES = {
     ".js": "text/javascript",
@@ -42,7 +43,9 @@ class Assets:
 
     def get(self, name: str) -> Asset | None:
         """Return a file of the folder, None where there is none of that name."""
-        path = (self._folder / name).resolve() if "\0" not in name else self._folder
+        if "\0" in name or len(name) > MAX_NAME_CHARS:
+            return None
+        path = (self._folder / name).resolve()
         if not path.is_relative_to(self._folder) or not path.is_file():
             return None
         stamp = path.stat().st_mtime_ns

@@ -10,6 +10,7 @@ import structlog
 from flask import Flask, Response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 log = structlog.get_logger("server.problems")
@@ -194,7 +195,15 @@ def _unexpected(error: Exception) -> Response:
     # The last wall of a request: whatever broke is logged with its trace and the asker gets an answer.
     from server import access
 
-    log.exception("unexpected", path=request.path, method=request.method, error=type(error).__name__)
-    access.forget_failed_transaction()
-    words = _usual(500)
-    return _json(500, words) if wants_json() else _page(500, words)
+    away = isinstance(error, (OperationalError, InterfaceError))
+    if away:
+        log.error("database_away", path=request.path, method=request.method, error=type(error).__name__)
+    else:
+        log.exception("unexpected", path=request.path, method=request.method, error=type(error).__name__)
+    access.forget()
+    status = 503 if away else 500
+    words = _usual(status)
+    response = _json(status, words) if wants_json() else _page(status, words)
+    if away:
+        response.headers["Retry-After"] = "10"
+    return response
