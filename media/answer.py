@@ -145,7 +145,7 @@ def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: Voi
     for index, section in enumerate(offer.sections):
         if plan.audio is not None and plan.audio.section == index:
             codec = plan.audio.codec
-            wishes = f"minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate={voice.max_average_bps};maxptime={max(voice.ptime_ms, 60)}"
+            wishes = f"minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate={voice.max_average_bps}"
             extra = [f"a=ptime:{voice.ptime_ms}", f"a=maxptime:{max(voice.ptime_ms, 60)}"]
             sections.append(_accepted(section, codec, local, offer, "recvonly", wishes, extra))
         elif plan.video is not None and plan.video.section == index:

@@ -26,7 +26,7 @@ class SdpError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One payload type. `name` is in capitals; `parameters` are of its fmtp; `rtx` is the payload type that repairs it."""
+    """One payload type: `name` in capitals, `parameters` of its fmtp, `rtx` the payload type that repairs it."""
 
     payload_type: int
     name: str

@@ -1,0 +1,222 @@
+"""Send a room's tracks to one viewer: own sources and numbers, repeats on request, clocks for lip sync.
+
+The room's packets go to everybody by `Batch.fan_out`; here is what differs: where a viewer's stream begins, what is
+replayed, what is sent again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from media import rtcp
+from media.ingest import Gop, Track, TrackPacket
+from media.retransmit import RetransmitBudget
+from media.rtc.srtp import Batch, SendStream
+
+REPLAY_SPEED = 4.0
+"""Cached pictures go out this many times faster than they came: ten seconds are caught up with in 3.3."""
+REPORT_INTERVAL_S = 2.0
+FIRST_REPORTS_S = 0.5
+MAX_RTT_S = 5.0
+ECHOES_KEPT = 8
+SDES_CNAME = b"tropa"
+
+
+@dataclass(slots=True)
+class Sending:
+    """One medium to one viewer. `begun` is the room's number of the first packet of the present run, None before it."""
+
+    stream: SendStream
+    track: Track
+    next_sequence: int
+    begun: int | None = None
+
+    def begin(self, number: int) -> None:
+        """Let the room's packet `number` follow what was sent last, without a gap."""
+        self.stream.sequence_delta = (self.next_sequence - number) & 0xFFFF
+        self.begun = number
+
+    def pause(self, after: int) -> None:
+        """Stop behind the room's packet `after`; `begin` goes on from there."""
+        if self.begun is not None:
+            self.next_sequence = (max(after, self.begun - 1) + 1 + self.stream.sequence_delta) & 0xFFFF
+            self.begun = None
+
+    def number_of(self, sequence: int, head: int) -> int | None:
+        """Return the room's number of a sequence number that the viewer names, looking back from `head`."""
+        if self.begun is None:
+            return None
+        back = (head + self.stream.sequence_delta - sequence) & 0xFFFF
+        number = head - back
+        return number if back < 0x8000 and number >= self.begun else None
+
+
+class Forwarder:
+    """Everything sent to one viewer. `sequence_starts` are random and small (RFC 3711 3.3.1: before the first wrap)."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        audio: Sending | None,
+        video: Sending | None,
+        repair: SendStream | None,
+        repair_sequence: int,
+    ) -> None:
+        self.audio = audio
+        self.video = video
+        self.rtt_s = 0.1
+        self.repeats = 0
+        self.fraction_lost = 0.0
+        self._batch = batch
+        self._repair = repair
+        self._repair_sequence = repair_sequence
+        self._budgets = {"audio": RetransmitBudget(), "video": RetransmitBudget()}
+        self._gop: Gop | None = None
+        self._gop_at = 0
+        self._replay_from_s = 0.0
+        self._replayed: TrackPacket | None = None
+        self._report_s = 0.0
+        self._reports = 0
+        self._echoes: dict[int, float] = {}
+
+    @property
+    def replaying(self) -> bool:
+        """Whether cached pictures are on their way."""
+        return self._gop is not None
+
+    def start_replay(self, gop: Gop, now_s: float) -> None:
+        """Begin with a cached group of pictures."""
+        self.video.begin(gop.packets[0].number)
+        self._gop, self._gop_at, self._replay_from_s = gop, 0, now_s
+
+    def replay(self, now_s: float) -> bool:
+        """Send what is due of the cached pictures; true when the viewer has caught up, false while it has not.
+
+        After a group that outgrew its bounds the picture pauses until the next keyframe: `video.begun` is None then.
+        """
+        first_s = self._gop.packets[0].arrival_s if self._replayed is None else None
+        if first_s is not None:
+            self._epoch_s = first_s
+        clock_s = self._epoch_s + (now_s - self._replay_from_s) * REPLAY_SPEED
+        while self._gop is not None:
+            packets = self._gop.packets
+            while self._gop_at < len(packets) and packets[self._gop_at].arrival_s <= clock_s:
+                self._send(packets[self._gop_at])
+                self._gop_at += 1
+            if self._gop_at < len(packets):
+                return False
+            if not self._gop.closed:
+                self._end_replay()
+                return True
+            following = self._gop.next
+            if following is None:
+                self.video.pause(packets[-1].number)
+                self._end_replay()
+                return False
+            self._gop, self._gop_at = following, 0
+        return False
+
+    def stop_video(self) -> None:
+        """Stop the picture, whatever it was doing; the next `begin` closes up."""
+        if self.video is not None:
+            self.video.pause(self._head("video"))
+        self._end_replay()
+
+    def _end_replay(self) -> None:
+        self._gop, self._replayed = None, None
+
+    def _send(self, packet: TrackPacket) -> None:
+        self._replayed = packet
+        self._batch.fan_out(
+            packet.number, packet.timestamp, packet.marker, packet.payload, (self.video.stream,), packet.padding
+        )
+
+    def _head(self, kind: str) -> int:
+        """Return the room's number of the newest packet that the viewer can have been sent."""
+        if kind == "video" and self._replayed is not None:
+            return self._replayed.number
+        return (self.video if kind == "video" else self.audio).track.highest
+
+    def repeat(self, media_ssrc: int, lost: tuple[int, ...], now_s: float) -> None:
+        """Answer a NACK: by RTX where agreed (RFC 4588), else the same packet again. Within the budget only."""
+        for kind, sending in (("audio", self.audio), ("video", self.video)):
+            if sending is None or sending.stream.ssrc != media_ssrc:
+                continue
+            head = self._head(kind)
+            for sequence in lost:
+                number = sending.number_of(sequence, head)
+                packet = None if number is None else sending.track.packet(number)
+                if packet is not None:
+                    self._repeat(kind, sending, packet, now_s)
+
+    def _repeat(self, kind: str, sending: Sending, packet: TrackPacket, now_s: float) -> None:
+        size = len(packet.payload) + 14
+        if not self._budgets[kind].allow(packet.number, size, sending.stream.octets, now_s, self.rtt_s):
+            return
+        self.repeats += 1
+        if kind == "video" and self._repair is not None and not packet.padding:
+            original = (packet.number + sending.stream.sequence_delta) & 0xFFFF
+            body = original.to_bytes(2) + packet.payload
+            self._batch.fan_out(self._repair_sequence, packet.timestamp, packet.marker, body, (self._repair,))
+            self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
+            return
+        octets, packets = sending.stream.octets, sending.stream.packets
+        self._batch.fan_out(
+            packet.number, packet.timestamp, packet.marker, packet.payload, (sending.stream,), packet.padding
+        )
+        sending.stream.octets, sending.stream.packets = octets, packets
+
+    def reported(self, block: rtcp.ReportBlock, now_s: float) -> None:
+        """Take a viewer's report: round trip by the echoed clock (RFC 3550 6.4.1), share lost."""
+        self.fraction_lost = block.fraction_lost / 256
+        sent_s = self._echoes.get(block.last_sr)
+        if sent_s is not None and block.last_sr:
+            rtt_s = now_s - sent_s - block.delay_since_last_sr / 65536
+            if 0 <= rtt_s <= MAX_RTT_S:
+                self.rtt_s += (rtt_s - self.rtt_s) / 4
+
+    def reports(self, unix_s: float, now_s: float) -> bytes | None:
+        """Return the sender reports when they are due, None otherwise."""
+        if now_s < self._report_s:
+            return None
+        sendings = [s for s in (self.audio, self.video) if s is not None and s.stream.packets]
+        if not sendings:
+            return None
+        clocks = clocks_of([s.track for s in sendings], unix_s, now_s)
+        packets: list[rtcp.RtcpPacket] = []
+        for sending, (ntp_s, timestamp) in zip(sendings, clocks, strict=True):
+            ntp = rtcp.unix_to_ntp(ntp_s)
+            stream = sending.stream
+            packets.append(
+                rtcp.SenderReport(stream.ssrc, ntp, timestamp, stream.packets & 0xFFFFFFFF, stream.octets & 0xFFFFFFFF)
+            )
+            self._echo((ntp >> 16) & 0xFFFFFFFF, now_s)
+        cname = ((rtcp.SDES_CNAME, SDES_CNAME),)
+        packets.append(rtcp.Sdes(tuple((s.stream.ssrc, cname) for s in sendings)))
+        self._reports += 1
+        self._report_s = now_s + (FIRST_REPORTS_S if self._reports < 4 else REPORT_INTERVAL_S)
+        return rtcp.serialize_compound(packets)
+
+    def _echo(self, middle: int, now_s: float) -> None:
+        self._echoes[middle] = now_s
+        if len(self._echoes) > ECHOES_KEPT:
+            del self._echoes[next(iter(self._echoes))]
+
+
+def clocks_of(tracks: list[Track], unix_s: float, now_s: float) -> list[tuple[float, int]]:
+    """Return (wall clock, RTP timestamp) of this moment for every track, by the host's reports.
+
+    Only where all tracks have a report are the host's clocks used: one track by the host's clock and the other by ours
+    would tear voice and picture apart. Otherwise arrival times serve.
+    """
+    by_host = all(track.clock is not None for track in tracks)
+    found = []
+    for track in tracks:
+        if by_host:
+            wall_s, timestamp, taken_s = track.clock
+        else:
+            taken_s = track.last_arrival_s if track.last_arrival_s is not None else now_s
+            wall_s, timestamp = unix_s - (now_s - taken_s), track.timestamp
+        since_s = now_s - taken_s
+        found.append((wall_s + since_s, (timestamp + round(since_s * track.clock_rate)) & 0xFFFFFFFF))
+    return found

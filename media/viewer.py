@@ -1,0 +1,166 @@
+"""A viewer: what it asks by RTCP, when its picture begins, and its end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media import keyframes, rtcp
+from media.answer import LocalTransport, MediaPlan, answer_viewer
+from media.forward import Forwarder, Sending
+from media.ingest import Track
+from media.rtc.port import MediaPort
+from media.rtp import MalformedPacket
+from media.sdp import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom a viewer is: `key` is the person's or guest's, the rest is for showing."""
+
+    key: str
+    name: str
+    school: str
+
+
+class Viewer:
+    """One WHEP session; tells its room that it is there, that it wants a keyframe, that it is gone."""
+
+    def __init__(
+        self,
+        port: MediaPort,
+        who: Who,
+        plan: MediaPlan,
+        tracks: tuple[Track, Track],
+        room_changed: Callable[[Viewer, str], None],
+        ask_keyframe: Callable[[float], None],
+    ) -> None:
+        self.who = who
+        self.resource = secrets.token_urlsafe(16)
+        self.peer = port.peer(self)
+        self.plan = plan
+        self.malformed = 0
+        self.since_s: float | None = None
+        self._room_changed = room_changed
+        self._ask_keyframe = ask_keyframe
+        self._waiting_since_s: float | None = None
+        self._pli_s: float | None = None
+        self.ssrcs = _sources()
+        audio_track, video_track = tracks
+        self.forwarder = Forwarder(
+            port.batch,
+            self._sending("audio", plan.audio, audio_track),
+            self._sending("video", plan.video, video_track),
+            self._repair_stream(),
+            _small_start(),
+        )
+
+    def _sending(self, kind: str, plan, track: Track) -> Sending | None:
+        if plan is None:
+            return None
+        return Sending(self.peer.stream(self.ssrcs[kind], plan.codec.payload_type), track, _small_start())
+
+    def _repair_stream(self):
+        video = self.plan.video
+        if video is None or video.codec.rtx is None:
+            return None
+        return self.peer.stream(self.ssrcs["rtx"], video.codec.rtx)
+
+    def answer(self, offer: Offer, local: LocalTransport) -> str:
+        """Write the answer to the viewer's offer."""
+        return answer_viewer(offer, self.plan, local, self.ssrcs)
+
+    @property
+    def live_video(self) -> bool:
+        """Whether the room's pictures go to this viewer as they come."""
+        video = self.forwarder.video
+        return self.peer.connected and video is not None and video.begun is not None and not self.forwarder.replaying
+
+    @property
+    def needs_keyframe(self) -> bool:
+        """Whether the viewer waits for a picture to begin with."""
+        video = self.forwarder.video
+        return self.peer.connected and video is not None and video.begun is None
+
+    def connected(self, now_s: float) -> None:
+        """Begin: the voice with its next packet, the picture as `tick` decides."""
+        self.since_s = now_s
+        audio = self.forwarder.audio
+        if audio is not None:
+            audio.begin(audio.track.highest + 1)
+        self._room_changed(self, "connected")
+        self.tick(now_s, deaf=False)
+
+    def keyframe(self, number: int) -> None:
+        """Let a viewer that waits begin with the live keyframe whose first packet has this number."""
+        self.forwarder.video.begin(number)
+        self._waiting_since_s = None
+
+    def tick(self, now_s: float, deaf: bool) -> bool:
+        """Move the picture's beginning on; true when the room's list of live viewers has to be made anew."""
+        forwarder = self.forwarder
+        if forwarder.replaying:
+            return forwarder.replay(now_s)
+        if not self.needs_keyframe:
+            return False
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        gop = forwarder.video.track.gop
+        age_s = None if gop is None else now_s - gop.started_s
+        if keyframes.start(now_s - self._waiting_since_s, deaf, age_s) is keyframes.Start.REPLAY:
+            self._waiting_since_s = None
+            forwarder.start_replay(gop, now_s)
+            return forwarder.replay(now_s)
+        self._ask_keyframe(now_s)
+        return False
+
+    def report(self, unix_s: float, now_s: float) -> None:
+        """Send sender reports when they are due."""
+        data = self.forwarder.reports(unix_s, now_s) if self.peer.connected else None
+        if data is not None:
+            self.peer.send_rtcp(data)
+
+    def rtp(self, data: bytes, now_s: float) -> None:
+        """Drop what a viewer sends: nobody asked for it."""
+        self.malformed += 1
+
+    def rtcp(self, data: bytes, now_s: float) -> None:
+        """Take a viewer's reports and requests; broken ones are counted and dropped."""
+        try:
+            packets = rtcp.parse_compound(data)
+        except MalformedPacket:
+            self.malformed += 1
+            return
+        for packet in packets:
+            match packet:
+                case rtcp.Nack():
+                    self.forwarder.repeat(packet.media_ssrc, packet.lost, now_s)
+                case rtcp.Pli() | rtcp.Fir():
+                    self._wants_keyframe(now_s)
+                case rtcp.ReceiverReport() | rtcp.SenderReport():
+                    for block in packet.reports:
+                        self.forwarder.reported(block, now_s)
+
+    def _wants_keyframe(self, now_s: float) -> None:
+        """Pass a request on, but not all of one viewer's."""
+        if self._pli_s is None or now_s - self._pli_s >= keyframes.VIEWER_INTERVAL_S:
+            self._pli_s = now_s
+            self._ask_keyframe(now_s)
+
+    def closed(self, reason: str) -> None:
+        """Tell the room that this viewer is gone."""
+        self._room_changed(self, reason)
+
+
+def _sources() -> dict[str, int]:
+    """Draw three different SSRCs (RFC 3550 8)."""
+    drawn: set[int] = set()
+    while len(drawn) < 3:
+        drawn.add(secrets.randbelow(0xFFFFFFFE) + 1)
+    return dict(zip(("audio", "video", "rtx"), drawn, strict=True))
+
+
+def _small_start() -> int:
+    """Draw a first sequence number far from the wrap, so that both ends agree on the rollover count from the start."""
+    return 1000 + secrets.randbelow(15000)
