@@ -21,22 +21,24 @@ MAX_EMAIL = 254  # RFC 5321 4.5.3.1.3
 MIN_PASSWORD = 8
 MAX_PASSWORD = 200
 
-# Control, format (bidi overrides, zero width), private and surrogate characters have no place in a name.
-# ZWNJ and ZWJ stay: some scripts need them.
-BAD_CATEGORIES = ("Cc", "Cf", "Co", "Cs")
-ALLOWED_FORMAT = "\u200c\u200d\u00ad"
+# Control, private and surrogate characters have no place in a text and are refused. Invisible format characters (byte
+# order marks, zero-width spaces, bidi overrides) come along when text is pasted and are dropped; but some scripts need
+# the joiners.
+REFUSED = ("Cc", "Co", "Cs")
+JOINERS = "\u200c\u200d"
 
 
 def clean_text(value: str, *, lines: bool = False) -> str:
-    """Bring text to NFC without outer spaces; `lines` allows line ends and tabs.
+    """Bring text to NFC without outer spaces; `lines` keeps line ends and tabs, which else become spaces.
 
     Raises ValidationError for control characters.
     """
-    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    kept = "\n\t" if lines else ""
-    for char in text:
-        if unicodedata.category(char) in BAD_CATEGORIES and char not in kept and char not in ALLOWED_FORMAT:
-            raise ValidationError(_("Contains characters that cannot be used here (control characters)."))
+    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
+    if any(unicodedata.category(char) in REFUSED and char not in "\n\t" for char in text):
+        raise ValidationError(_("Contains characters that cannot be used here (control characters)."))
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf" or char in JOINERS).strip()
+    if not text.strip(JOINERS):
+        return ""
     return text if lines else re.sub(r"\s+", " ", text)
 
 

@@ -1,0 +1,102 @@
+"""One's own page: profile, password, logins, tokens, calendar address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from server.me import browser_name
+from store import people
+from tests.server.conftest import PASSWORD, Browser
+
+
+def test_name_and_language_change(as_role) -> None:
+    """The page speaks the language chosen and shows the new name at once."""
+    browser = as_role("host")
+    assert browser.post("/me/profile", {"name": "Новое имя", "locale": "ru"}, page="/me").location == "/me"
+    text = browser.get("/me").get_data(as_text=True)
+    assert "Новое имя" in text
+    assert '<html lang="ru">' in text
+
+
+def test_new_password_ends_other_logins(app, district, as_role) -> None:
+    """After a change the new password opens, the old one does not, and only this browser stays."""
+    here, there = as_role("host"), as_role("host")
+    data = {"current": PASSWORD, "password": "совсем другие слова"}
+    assert here.post("/me/password", data, page="/me").location == "/me"
+    assert here.get("/me").status_code == 200
+    assert there.get("/me").status_code == 302
+    assert Browser(app.test_client()).log_in(district.email("host")).status_code == 422
+    assert Browser(app.test_client()).log_in(district.email("host"), "совсем другие слова").status_code == 302
+
+
+def test_password_needs_the_present_one(app, as_role) -> None:
+    """Whoever finds a browser open cannot change the password."""
+    browser = as_role("host")
+    answer = browser.post("/me/password", {"current": "guess", "password": "long enough"}, page="/me")
+    assert answer.status_code == 422
+    assert "not your present password" in answer.get_data(as_text=True)
+
+
+def test_login_can_be_ended_from_elsewhere(as_role) -> None:
+    """A login left open on another PC is ended from here; nobody ends another person's."""
+    here, there, stranger = as_role("host"), as_role("host"), as_role("teacher")
+    rows = re.findall(r"/me/logins/(\w+)/end", here.get("/me").get_data(as_text=True))
+    assert len(rows) == 2
+    assert stranger.post(f"/me/logins/{rows[0]}/end", page="/me").status_code == 404
+    for row in rows:
+        here.post(f"/me/logins/{row}/end", page="/me") if here.get("/me").status_code == 200 else None
+    assert [here.get("/me").status_code, there.get("/me").status_code].count(302) >= 1
+
+
+def test_token_is_shown_once_and_works_until_revoked(app, as_role) -> None:
+    """A new token is on one page only, opens the account for programs, and stops when revoked."""
+    browser = as_role("host")
+    page = browser.post("/me/tokens", {"label": "Журнал"}, page="/me").get_data(as_text=True)
+    token = re.search(r'id="token"[^>]*value="([^"]+)"', page)[1]
+    listed = browser.get("/me").get_data(as_text=True)
+    assert token not in listed
+    assert "Журнал" in listed
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    assert app.test_client().get("/me", headers=headers).status_code == 200
+    for row in re.findall(r"/me/tokens/(\w+)/revoke", listed):
+        browser.post(f"/me/tokens/{row}/revoke", page="/me")
+    assert app.test_client().get("/me", headers=headers).status_code == 401
+
+
+def test_tokens_are_limited_in_number(as_role, monkeypatch) -> None:
+    """Tokens do not pile up without end."""
+    monkeypatch.setattr("server.me.MAX_TOKENS", 1)
+    answer = as_role("host").post("/me/tokens", {"label": "second"}, page="/me")
+    assert answer.status_code == 422
+    assert "revoke one first" in answer.get_data(as_text=True)
+
+
+def test_calendar_address_is_renewed(app, district, as_role) -> None:
+    """A new address replaces the old one, which then belongs to nobody."""
+    browser = as_role("host")
+    with app.app_context():
+        before = people.person(district.people["host"]).calendar_secret
+    assert before in browser.get("/me").get_data(as_text=True)
+    browser.post("/me/calendar", page="/me")
+    assert before not in browser.get("/me").get_data(as_text=True)
+    with app.app_context():
+        assert people.person_by_calendar_secret(before) is None
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 Chrome/109.0 YaBrowser/23.1 Safari/537.36",
+            "Yandex, Windows",
+        ),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox, Linux"),
+        ("curl/8.5", "curl/8.5"),
+        ("", ""),
+    ],
+)
+def test_browsers_are_named_plainly(user_agent: str, name: str) -> None:
+    """People recognise their browser, not its User-Agent."""
+    assert browser_name(user_agent) == name
