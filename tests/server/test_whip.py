@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from rules import tickets
 from rules.lifecycle import SessionKind, SessionState
 from rules.rights import Audience
 from rules.tickets import Action, Ticket
+from server.app import create_app
 from server.liveplane import MediaAway
 from store import guests, people, programme
 from store.database import new_id, utc_now, write
@@ -322,3 +324,21 @@ def test_a_stale_registry_is_an_absent_media_process(app: Flask, media: FakeMedi
     file.unlink()
     with pytest.raises(MediaAway):
         media.liveplane.rooms()
+
+
+def test_a_school_behind_one_address_is_not_hindered(
+    settings, app: Flask, media: FakeMedia, lesson, ticket, district
+) -> None:
+    """The pace is counted by bearer: many people at one address come back at once, one bearer alone is slowed down."""
+    counted = create_app(replace(settings, requests_per_minute=10), TESTING=True, PROPAGATE_EXCEPTIONS=False)
+    counted.extensions["tropa_liveplane"] = media.liveplane
+    client = counted.test_client()
+    session = lesson()
+    media.go_live(session)
+    everybody = [ticket("teacher", session, Action.WATCH, expires_in=600 + number) for number in range(30)]
+    for bearer in everybody * 3:
+        assert send(client, f"/whep/{session}", bearer).status_code == 201
+    answers = [send(client, f"/whep/{session}", everybody[0]) for _ in range(200)]
+    assert answers[-1].status_code == 429
+    assert answers[-1].headers["Retry-After"]
+    assert answers[-1].mimetype == "application/problem+json"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from store import database, programme
@@ -188,6 +189,20 @@ def test_the_live_room_is_light(chromium: Browser, stack: Stack, stage: Stage) -
             ".filter((e) => !/\\/(events|whep)\\//.test(e.name)).reduce((sum, e) => sum + e.transferSize, 0)"
         )
         assert 5_000 < total < 40_000
+
+
+def test_the_live_room_has_no_barriers(chromium: Browser, stack: Stack, stage: Stage) -> None:
+    """axe finds no violation of WCAG level A or AA on either page, at the smallest screen."""
+    context = chromium.new_context(viewport={"width": 360, "height": 740})
+    context.add_cookies([{"name": "tropa_login", "value": stage.host_cookie, "url": stack.base_url}])
+    page = context.new_page()
+    for path in (f"/sessions/{stage.session_id}/live", f"/sessions/{stage.session_id}/host"):
+        page.goto(stack.base_url + path)
+        page.wait_for_function(f"{SAYS} !== ''")
+        levels = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        found = Axe().run(page, options=levels).response["violations"]
+        assert not found, [(violation["id"], violation["nodes"][0]["html"]) for violation in found]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def _alive(pid: int) -> bool:
