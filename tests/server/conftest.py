@@ -42,6 +42,11 @@ class District:
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let argon2 take the least that it can, as these tests hash by the dozen."""
+    hash_quickly(monkeypatch)
+
+
+def hash_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give argon2 its lowest costs."""
     monkeypatch.setattr(people, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
@@ -66,6 +71,11 @@ def app(settings: Settings) -> Iterator[Flask]:
 @pytest.fixture
 def district(app: Flask) -> District:
     """Fill the tables with two schools and a person of every role."""
+    return make_district(app)
+
+
+def make_district(app: Flask) -> District:
+    """Fill the tables of an application with two schools and a person of every role."""
     found = District()
     now = database.utc_now()
     with app.app_context():

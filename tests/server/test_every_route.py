@@ -1,0 +1,382 @@
+"""Every route, asked by every role and by nobody: one table says who may, and no route may be missing in it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import Settings
+from server.app import create_app
+from store import database, logins
+from store.models import Membership, db
+from tests.server.conftest import hash_quickly, make_district
+from tests.server.lessons import Lessons, close, lesson_draft, make_lessons, next_lesson_start
+
+PEOPLE = (
+    "administrator",
+    "coordinator",
+    "school_coordinator",
+    "host",
+    "teacher",
+    "librarian",
+    "other_host",
+    "other_teacher",
+    "nobody_yet",
+)
+ROLES = ("nobody", "guest", *PEOPLE)
+
+EVERYONE = frozenset(ROLES)
+PERSONS = frozenset(PEOPLE)
+MEMBERS = PERSONS - {"nobody_yet"}
+DISTRICT = frozenset({"administrator", "coordinator"})
+COORDINATORS = DISTRICT | {"school_coordinator"}
+BOOKERS = COORDINATORS | {"host", "other_host"}
+# The sample lesson is Sosnovka's for itself alone.
+INSIDERS = COORDINATORS | {"host", "teacher", "librarian"}
+EDITORS = COORDINATORS | {"host"}
+NOBODY: frozenset[str] = frozenset()
+REFUSED = {302, 401, 403, 404}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route: who may use it and what they get; everybody else gets one of REFUSED (302: to the login)."""
+
+    method: str
+    rule: str
+    who: frozenset[str]
+    ok: int
+    body: str = ""
+    path: str = ""
+    refused: frozenset[int] = field(default_factory=lambda: frozenset(REFUSED))
+
+
+def bodies(lessons: Lessons, district) -> dict[str, dict]:
+    """Return what the rows name as body."""
+    draft = lesson_draft(district)
+    lesson = {
+        "kind": "webinar",
+        "title": "Новый урок",
+        "subject": "Физика",
+        "grades": "7",
+        "host_school_id": draft.host_school_id,
+        "host_person_id": draft.host_person_id,
+        "minutes": 30,
+        "audience": "district",
+    }
+    school = {"name": "Новая школа", "timezone": "Asia/Krasnoyarsk"}
+    return {
+        "": {},
+        "lesson_form": {**lesson, "date": next_lesson_start().strftime("%Y-%m-%d"), "time": "16:40"},
+        "lesson": {**lesson, "starts_at": next_lesson_start().replace(hour=9).isoformat()},
+        "title": {"title": "Другое название"},
+        "seminar": {"title": "Семинар", "organiser_school_id": draft.host_school_id},
+        "guest": {"name": "Учитель", "school_id": draft.host_school_id},
+        "school": school,
+        "place": {"place": "Сосновка"},
+        "disable": {"disabled": True},
+        "role": {"role": "teacher", "school_id": draft.host_school_id},
+        "role_form": {"role": "teacher", "place": draft.host_school_id},
+        "watch": {"action": "watch"},
+        "host": {"action": "host"},
+        "profile": {"name": "Имя", "locale": "ru"},
+        "label": {"label": "проба"},
+        "school_form": {**school, "name": "Сосновская школа"},
+        "language": {"language": "en"},
+    }
+
+
+S, M, G, R = "{session}", "{seminar}", "{guest}", "{recording}"
+TABLE = [
+    Row("GET", "/static/<path:name>", EVERYONE, 200, path="/static/tropa.css"),
+    Row("GET", "/favicon.ico", EVERYONE, 200),
+    Row("GET", "/", EVERYONE, 200),
+    Row("GET", "/healthz", EVERYONE, 200),
+    Row("GET", "/metrics", EVERYONE, 200),
+    Row("GET", "/login", frozenset({"nobody", "guest"}), 200),
+    Row("POST", "/login", NOBODY, 200, refused=frozenset({302, 422})),
+    Row("POST", "/logout", EVERYONE, 302),
+    Row("POST", "/language", EVERYONE, 302, "language"),
+    Row("GET", "/first/<token>", NOBODY, 200, path="/first/x", refused=frozenset({410, 404})),
+    Row("POST", "/first/<token>", NOBODY, 200, path="/first/x", refused=frozenset({410, 404})),
+    Row("GET", "/invite/<token>", NOBODY, 200, path="/invite/x", refused=frozenset({410, 404})),
+    Row("POST", "/invite/<token>", NOBODY, 200, path="/invite/x", refused=frozenset({410, 404})),
+    Row("GET", "/me", PERSONS, 200),
+    Row("POST", "/me/profile", PERSONS, 302, "profile"),
+    Row("POST", "/me/password", PERSONS, 422),
+    Row("POST", "/me/logins/<login_id>/end", NOBODY, 302, path="/me/logins/x/end"),
+    Row("POST", "/me/tokens", PERSONS, 200, "label"),
+    Row("POST", "/me/tokens/<token_id>/revoke", NOBODY, 302, path="/me/tokens/x/revoke"),
+    Row("POST", "/me/calendar", PERSONS, 302),
+    Row("GET", "/schools", COORDINATORS, 200),
+    Row("GET", "/schools/new", DISTRICT, 200),
+    Row("POST", "/schools/new", DISTRICT, 302, "school"),
+    Row("GET", "/schools/<school_id>", COORDINATORS, 200, path="/schools/{school}"),
+    Row("POST", "/schools/<school_id>", COORDINATORS, 302, "school_form", "/schools/{school}"),
+    Row("GET", "/people", COORDINATORS, 200),
+    Row("GET", "/people/<person_id>", COORDINATORS, 200, path="/people/{teacher}"),
+    Row("POST", "/people/<person_id>/roles", COORDINATORS, 302, "role_form", "/people/{teacher}/roles"),
+    Row(
+        "POST",
+        "/people/<person_id>/roles/<int:membership_id>/remove",
+        COORDINATORS,
+        302,
+        path="/people/{teacher}/roles/{membership}/remove",
+    ),
+    Row(
+        "POST",
+        "/people/<person_id>/<any(disable, enable):what>",
+        COORDINATORS,
+        302,
+        path="/people/{teacher}/disable",
+    ),
+    Row("GET", "/invitations", COORDINATORS, 200),
+    Row("POST", "/invitations", COORDINATORS, 200, "role_form"),
+    Row("POST", "/invitations/<invitation_id>/revoke", NOBODY, 302, path="/invitations/x/revoke"),
+    Row("GET", "/week", PERSONS, 200),
+    Row("GET", "/sessions/new", BOOKERS, 200),
+    Row("POST", "/sessions/new", EDITORS, 303, "lesson_form"),
+    Row("GET", "/sessions/<session_id>", INSIDERS | {"guest"}, 200, path=f"/sessions/{S}"),
+    Row("GET", "/sessions/<session_id>.ics", INSIDERS | {"guest"}, 200, path=f"/sessions/{S}.ics"),
+    Row("GET", "/sessions/<session_id>/edit", EDITORS, 200, path=f"/sessions/{S}/edit"),
+    Row(
+        "POST",
+        "/sessions/<session_id>/edit",
+        NOBODY,
+        303,
+        "lesson_form",
+        f"/sessions/{S}/edit",
+        refused=frozenset({401, 403, 404, 412}),
+    ),
+    Row("GET", "/sessions/<session_id>/cancel", EDITORS, 200, path=f"/sessions/{S}/cancel"),
+    Row("POST", "/sessions/<session_id>/cancel", EDITORS, 303, path=f"/sessions/{S}/cancel"),
+    Row("GET", "/sessions/<session_id>/guests", EDITORS, 200, path=f"/sessions/{S}/guests"),
+    Row("POST", "/sessions/<session_id>/guests", EDITORS, 303, "guest", f"/sessions/{S}/guests"),
+    Row(
+        "POST",
+        "/sessions/<session_id>/guests/<guest_id>/revoke",
+        EDITORS,
+        303,
+        path=f"/sessions/{S}/guests/{G}/revoke",
+    ),
+    Row("GET", "/sessions/<session_id>/live", INSIDERS | {"guest"}, 200, path=f"/sessions/{S}/live"),
+    Row("GET", "/sessions/<session_id>/host", EDITORS, 200, path=f"/sessions/{S}/host"),
+    # Whoever may gets as far as the media process, which does not run here.
+    Row("POST", "/sessions/<session_id>/end", EDITORS, 503, path=f"/sessions/{S}/end"),
+    Row("GET", "/join/<ticket>", EVERYONE, 200, path="/join/{guest_ticket}"),
+    Row("GET", "/seminars", PERSONS, 200),
+    Row("GET", "/seminars/new", COORDINATORS, 200),
+    Row("POST", "/seminars/new", COORDINATORS, 303, "seminar"),
+    Row("GET", "/seminars/<seminar_id>", INSIDERS, 200, path=f"/seminars/{M}"),
+    Row("GET", "/seminars/<seminar_id>.ics", INSIDERS, 200, path=f"/seminars/{M}.ics"),
+    Row("GET", "/seminars/<seminar_id>/edit", COORDINATORS, 200, path=f"/seminars/{M}/edit"),
+    Row("POST", "/seminars/<seminar_id>/edit", COORDINATORS, 303, "seminar", f"/seminars/{M}/edit"),
+    Row("GET", "/calendar/<secret>.ics", NOBODY, 200, path="/calendar/wrong.ics"),
+    Row("GET", "/library", PERSONS, 200),
+    Row("GET", "/recordings/<recording_id>", INSIDERS, 200, path=f"/recordings/{R}"),
+    Row("GET", "/recordings/<recording_id>/progress", INSIDERS, 200, path=f"/recordings/{R}/progress"),
+    Row("POST", "/recordings/<recording_id>/retry", EDITORS, 303, path=f"/recordings/{R}/retry"),
+    Row("GET", "/files/<rendition_id>/<path:name>", INSIDERS, 308, path="/files/{rendition}/x"),
+    # Tickets and tokens speak for themselves there: tests/server/test_whip.py asks with them.
+    Row("POST", "/whip/<session_id>", NOBODY, 201, path=f"/whip/{S}", refused=frozenset({401})),
+    Row("POST", "/whep/<session_id>", NOBODY, 201, path=f"/whep/{S}", refused=frozenset({401})),
+    Row("PATCH", "/whip/<session_id>/<resource>", NOBODY, 204, path=f"/whip/{S}/x", refused=frozenset({401})),
+    Row("PATCH", "/whep/<session_id>/<resource>", NOBODY, 204, path=f"/whep/{S}/x", refused=frozenset({401})),
+    Row("DELETE", "/whip/<session_id>/<resource>", NOBODY, 200, path=f"/whip/{S}/x", refused=frozenset({401})),
+    Row("DELETE", "/whep/<session_id>/<resource>", NOBODY, 200, path=f"/whep/{S}/x", refused=frozenset({401})),
+    Row("GET", "/api/openapi.json", EVERYONE, 200),
+    Row("GET", "/api/v1/me", PERSONS, 200),
+    Row("GET", "/api/v1/schools", MEMBERS, 200),
+    Row("POST", "/api/v1/schools", DISTRICT, 201, "school"),
+    Row("GET", "/api/v1/schools/<school_id>", MEMBERS, 200, path="/api/v1/schools/{school}"),
+    Row("PATCH", "/api/v1/schools/<school_id>", COORDINATORS, 200, "place", "/api/v1/schools/{school}"),
+    Row("GET", "/api/v1/people", COORDINATORS, 200),
+    Row("GET", "/api/v1/people/<person_id>", COORDINATORS, 200, path="/api/v1/people/{teacher}"),
+    Row("PATCH", "/api/v1/people/<person_id>", COORDINATORS, 200, "disable", "/api/v1/people/{teacher}"),
+    Row(
+        "POST",
+        "/api/v1/people/<person_id>/memberships",
+        COORDINATORS,
+        201,
+        "role",
+        "/api/v1/people/{teacher}/memberships",
+    ),
+    Row(
+        "DELETE",
+        "/api/v1/people/<person_id>/memberships/<int:membership_id>",
+        COORDINATORS,
+        204,
+        path="/api/v1/people/{teacher}/memberships/{membership}",
+    ),
+    Row("GET", "/api/v1/invitations", COORDINATORS, 200),
+    Row("POST", "/api/v1/invitations", COORDINATORS, 201, "role"),
+    Row("DELETE", "/api/v1/invitations/<invitation_id>", NOBODY, 204, path="/api/v1/invitations/x"),
+    Row("GET", "/api/v1/sessions", PERSONS, 200),
+    Row("POST", "/api/v1/sessions", EDITORS, 201, "lesson"),
+    Row("GET", "/api/v1/sessions/<session_id>", INSIDERS, 200, path=f"/api/v1/sessions/{S}"),
+    Row(
+        "PATCH",
+        "/api/v1/sessions/<session_id>",
+        NOBODY,
+        200,
+        "title",
+        f"/api/v1/sessions/{S}",
+        refused=frozenset({401, 403, 404, 428}),
+    ),
+    Row("POST", "/api/v1/sessions/<session_id>/cancel", EDITORS, 200, path=f"/api/v1/sessions/{S}/cancel"),
+    Row("POST", "/api/v1/sessions/<session_id>/tickets", INSIDERS, 201, "watch", f"/api/v1/sessions/{S}/tickets"),
+    Row("POST", "/api/v1/sessions/<session_id>/tickets", EDITORS, 201, "host", f"/api/v1/sessions/{S}/tickets"),
+    Row("GET", "/api/v1/sessions/<session_id>/attendance", EDITORS, 200, path=f"/api/v1/sessions/{S}/attendance"),
+    Row("GET", "/api/v1/sessions/<session_id>/recordings", INSIDERS, 200, path=f"/api/v1/sessions/{S}/recordings"),
+    Row("GET", "/api/v1/sessions/<session_id>/guests", EDITORS, 200, path=f"/api/v1/sessions/{S}/guests"),
+    Row("POST", "/api/v1/sessions/<session_id>/guests", EDITORS, 201, "guest", f"/api/v1/sessions/{S}/guests"),
+    Row(
+        "DELETE",
+        "/api/v1/sessions/<session_id>/guests/<guest_id>",
+        EDITORS,
+        204,
+        path=f"/api/v1/sessions/{S}/guests/{G}",
+    ),
+    Row("GET", "/api/v1/seminars", PERSONS, 200),
+    Row("POST", "/api/v1/seminars", COORDINATORS, 201, "seminar"),
+    Row("GET", "/api/v1/seminars/<seminar_id>", INSIDERS, 200, path=f"/api/v1/seminars/{M}"),
+    Row("PATCH", "/api/v1/seminars/<seminar_id>", COORDINATORS, 200, "title", f"/api/v1/seminars/{M}"),
+    Row("GET", "/api/v1/recordings", PERSONS, 200),
+    Row("GET", "/api/v1/recordings/<recording_id>", INSIDERS, 200, path=f"/api/v1/recordings/{R}"),
+    Row("POST", "/api/v1/recordings/<recording_id>/retry", EDITORS, 202, path=f"/api/v1/recordings/{R}/retry"),
+]
+
+
+class Town:
+    """The district with its lessons, put back to how it was before every request."""
+
+    def __init__(self, app: Flask, district) -> None:
+        self.app, self.district = app, district
+        self.lessons = make_lessons(app, district)
+        self.logins = {}
+        with app.app_context():
+            for who in PEOPLE:
+                self.logins[who] = logins.start_login(district.people[who], "tests", database.utc_now(), 1)[1]
+            membership = db.session.query(Membership).filter_by(person_id=district.people["teacher"]).one().id
+        names = {name: getattr(self.lessons, name) for name in Lessons.__slots__}
+        self.names = names | {
+            "school": district.schools["sosnovka"],
+            "teacher": district.people["teacher"],
+            "membership": membership,
+        }
+        self.bodies = bodies(self.lessons, district)
+        self.file = Path(app.config["TROPA"].data, "tropa.db")
+        close(app)
+        with sqlite3.connect(self.file) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        self.kept = self.file.with_suffix(".kept")
+        shutil.copy(self.file, self.kept)
+
+    def restore(self) -> None:
+        """Put the database back to how it was."""
+        close(self.app)
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        shutil.copy(self.kept, self.file)
+
+    def client(self, who: str) -> FlaskClient:
+        """Return a browser of somebody."""
+        client = self.app.test_client()
+        if who == "guest":
+            client.set_cookie("tropa_guest", self.lessons.guest_ticket)
+        elif who != "nobody":
+            client.set_cookie("tropa_login", self.logins[who])
+        return client
+
+    def ask(self, row: Row, who: str):
+        """Send a row's request as somebody: forms to pages, JSON with a bearer token to the API."""
+        path = (row.path or row.rule).format(**self.names)
+        body = self.bodies[row.body]
+        if not row.rule.startswith("/api/v1"):
+            return self.client(who).open(path, method=row.method, data=body if row.method != "GET" else None)
+        headers = {"Authorization": f"Bearer {self.district.tokens[who]}"} if who in PEOPLE else {}
+        client = self.client(who) if who == "guest" else self.app.test_client()
+        return client.open(path, method=row.method, json=body if row.body else None, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The district with its lessons, made once; without CSRF checks, which tests/server/test_access.py makes."""
+    folder = str(tmp_path_factory.mktemp("town"))
+    settings = Settings.from_env({"TROPA_DATA": folder, "SECRET_KEY": "s" * 64, "TROPA_LOG_LEVEL": "CRITICAL"})
+    app = create_app(
+        settings, TESTING=True, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False, WTF_CSRF_METHODS=set()
+    )
+    with app.app_context():
+        db.create_all()
+    with pytest.MonkeyPatch.context() as patch:
+        hash_quickly(patch)
+        yield Town(app, make_district(app))
+    close(app)
+
+
+@pytest.fixture
+def town(shared_town: Town) -> Iterator[Town]:
+    """The same, left as it was found."""
+    yield shared_town
+    shared_town.restore()
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.method} {row.rule} {row.body}".strip())
+def test_a_route_is_open_to_those_who_may_and_to_nobody_else(row: Row, town: Town):
+    """Each role gets what the table says; whoever may not is refused and, on pages, sent to the login if nobody."""
+    for who in ROLES:
+        answer = town.ask(row, who)
+        said = answer.get_data(as_text=True)[-1500:] if answer.status_code >= 400 else ""
+        if who in row.who:
+            assert answer.status_code == row.ok, (who, answer.status_code, said)
+        else:
+            assert answer.status_code in row.refused, (who, answer.status_code, said)
+            if answer.status_code == 302 and row.rule not in ("/login",):
+                assert answer.headers["Location"].startswith("/login"), (who, answer.headers["Location"])
+        if row.method != "GET":
+            town.restore()
+
+
+def test_no_route_is_missing_in_the_table(town: Town):
+    """Whoever adds a route has to say here who may use it."""
+    known = {(row.method, row.rule) for row in TABLE}
+    there = {
+        (method, rule.rule) for rule in town.app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert there - known == set()
+    assert known - there == set()
+
+
+@pytest.mark.parametrize("who", ["other_teacher", "other_host", "guest", "nobody_yet"])
+def test_other_schools_files_do_not_exist(town: Town, who: str):
+    """Somebody outside the audience cannot tell a file that is closed to them from one that never was."""
+    client = town.client(who)
+    closed = client.get(f"/files/{town.lessons.rendition}/x")
+    missing = client.get("/files/nosuchfile/x")
+    assert (closed.status_code, missing.status_code) in {(404, 404), (403, 403)}
+    assert closed.data.replace(town.lessons.rendition.encode(), b"") == missing.data.replace(b"nosuchfile", b"")
+
+
+def test_a_revoked_guest_is_nobody(town: Town):
+    """A personal link that was taken back opens nothing, not even in a browser that used it."""
+    guest = town.client("guest")
+    assert guest.get(f"/sessions/{town.lessons.session}").status_code == 200
+    host = town.client("host")
+    assert host.post(f"/sessions/{town.lessons.session}/guests/{town.lessons.guest}/revoke").status_code == 303
+    assert guest.get(f"/sessions/{town.lessons.session}").status_code in (302, 401)
+    assert town.client("nobody").get(f"/join/{town.lessons.guest_ticket}").status_code in (401, 403, 404, 410)
+
+
+def test_a_guest_sees_no_other_lesson(town: Town):
+    """A personal link is for one lesson; the district's others are closed to its bearer."""
+    for path in ("", "/live", ".ics"):
+        assert town.client("guest").get(f"/sessions/{town.lessons.open_session}{path}").status_code == 404
