@@ -40,11 +40,11 @@ def worker(settings: Settings) -> tuple[str, ...]:
     Gossip, mingle and heartbeats serve clusters of workers that watch one another; leases in the database do that here.
     """
     return (
-        *("-m", "celery", "-A", "workers.app", "worker", "--loglevel", settings.log_level),
+        *("-m", "celery", "--quiet", "-A", "workers.app", "worker", "--loglevel", settings.log_level),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
 
 
 def beat(settings: Settings) -> tuple[str, ...]:
     """Return the arguments of Python that send the periodic tasks."""
-    return ("-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING", "--pidfile", "")
+    return ("-m", "celery", "--quiet", "-A", "workers.app", "beat", "--loglevel", "WARNING", "--pidfile", "")
