@@ -71,6 +71,5 @@ def _csrf_field() -> Markup:
 
 def _here() -> str:
     """Return the address to come back to after the language was switched: only a GET can be repeated."""
-    if request.method != "GET":
-        return "/"
-    return request.full_path.rstrip("?")
+    here = request.full_path.rstrip("?")
+    return access.safe_next(here) if request.method == "GET" else "/"

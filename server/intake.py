@@ -52,13 +52,18 @@ def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     return int(text)
 
 
-async def take_body(receive: Receive, declared: int | None, limit_bytes: int, *, idle_s: float = IDLE_S) -> IO[bytes]:
+async def take_body(
+    receive: Receive, declared: int | None, limit_bytes: int, *, waits: bool = False, idle_s: float = IDLE_S
+) -> IO[bytes]:
     """Read a whole body into memory or a temporary file, at its start and ready to read.
+
+    `waits`: the client sends nothing before it is told to (Expect: 100-continue, RFC 9110 10.1.1).
 
     Raises Refused(413) over the limit, Refused(408) when it stalls or crawls, Gone when the client leaves.
     """
     if declared is not None and declared > limit_bytes:
-        await _drain(receive)
+        if not waits:
+            await _drain(receive)
         raise Refused(413)
     body = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:

@@ -85,7 +85,9 @@ class Shell:
     async def _take(self, scope: dict, carried: Carried, receive: intake.Receive) -> None:
         try:
             declared = intake.declared_length(scope["headers"])
-            carried.body = await intake.take_body(receive, declared, self._limits.for_path(scope["path"]))
+            waits = any(name == b"expect" for name, _value in scope["headers"])
+            limit = self._limits.for_path(scope["path"])
+            carried.body = await intake.take_body(receive, declared, limit, waits=waits)
         except intake.Refused as refusal:
             carried.refused = refusal.status
         length = b"0"

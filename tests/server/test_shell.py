@@ -134,6 +134,16 @@ async def test_declared_length_over_the_limit_is_413(shell) -> None:
     assert json.loads(reply.body)["status"] == 413
 
 
+async def test_client_that_asks_first_is_refused_at_once(app) -> None:
+    """With Expect: 100-continue nothing is read of a body that is too large anyway."""
+
+    async def receive() -> dict:
+        raise AssertionError("the body was asked for")
+
+    with pytest.raises(intake.Refused):
+        await intake.take_body(receive, 2000, 1000, waits=True)
+
+
 async def test_undeclared_length_over_the_limit_is_413(shell) -> None:
     """Chunked bodies are counted as they come."""
     reply = await Client(shell).ask(
