@@ -6,7 +6,7 @@ import sys
 
 from config import Settings
 from store.database import bare_app, utc_now
-from supervisor.demo import announce, host, sample
+from supervisor.demo import announce, archive, host, sample
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
         elif arguments == ["announce"]:
             accounts = sample.fill(folder, now)
             announce.announce(settings, accounts, sample.on_air(settings.secret_key, settings.channels, now))
+            # Last, as its files keep the processor busy for a while.
+            archive.keep(settings.data, folder, sample.recorded(now))
     return 0
 
 

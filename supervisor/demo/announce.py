@@ -19,7 +19,6 @@ FILE = "demo.json"
 
 def announce(settings: Settings, accounts: Mapping[str, Account], demo: Demo) -> None:
     """Wait until the lesson is live, then write demo.json and print what to open."""
-    asyncio.run(greeting.until(lambda: greeting.answers(settings)))
     asyncio.run(greeting.until(lambda: is_live(settings, demo.live_id)))
     base = greeting.base_url(settings)
     found = facts(base, accounts, demo)

@@ -98,6 +98,18 @@ IDLE = SampleSession(
     description="Комната открыта весь день: войдите ведущим и посмотрите, как вас видно и слышно в других школах.",
     in_seminar=False,
 )
+# Held last Friday; its recording stands in the library, with files made by this installation's own worker.
+RECORDED = SampleSession(
+    "Половина яблока: знакомство с дробями",
+    "Математика",
+    SessionKind.OPEN_LESSON,
+    "5+6",
+    "host",
+    -3,
+    time(10, 0),
+    description="Запись урока: делим круг на доли, складываем и решаем задачу о дороге в школу.",
+    in_seminar=False,
+)
 PROGRAMME = (
     SampleSession(
         "Разговор о прочитанном: А. П. Чехов, «Мальчики»",

@@ -58,3 +58,12 @@ def ensure(folder: Path) -> Path:
             raise RuntimeError(f"the demo's lesson could not be encoded: ffmpeg ended with {encoder.returncode}")
         os.replace(made, film)
     return film
+
+
+def as_segment(film: Path, target: Path) -> None:
+    """Copy the film into the form in which the recorder leaves a lesson: fragmented MP4, parts of one second."""
+    command = [
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-y", "-i", str(film), "-c", "copy"),
+        *("-movflags", "+empty_moov+default_base_moof", "-frag_duration", "1000000", str(target)),
+    ]
+    subprocess.run(command, check=True)

@@ -101,6 +101,17 @@ def on_air(secret_key: str, channels: int, now: datetime) -> Demo:
     )
 
 
+def recorded(now: datetime) -> Session:
+    """Return last week's lesson, the one that has a recording; booked on the first start."""
+    row = db.session.scalar(select(Session).where(Session.title == district.RECORDED.title))
+    if row is None:
+        zone = next(one.timezone for one in district.SCHOOLS if one.key == _school_of(district.RECORDED.host))
+        monday = district.monday_of(now.astimezone(ZoneInfo(zone)).date())
+        starts = district.starts_at(district.RECORDED, monday, zone)
+        row = db.session.get_one(Session, _book(district.RECORDED, starts, None, starts - timedelta(days=7), 4))
+    return row
+
+
 def email(key: str) -> str:
     """Return a sample person's address; the domain belongs to nobody (RFC 2606)."""
     return f"{key}@tropa.example"

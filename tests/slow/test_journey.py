@@ -36,7 +36,7 @@ ZONE = "Asia/Krasnoyarsk"
 PASSWORD = "три слова вместе"
 TITLE = "Как измерить реку, не переходя её"
 FIRST_LINK = re.compile(r"http://\S+/first/\S+")
-KINDS = ("voice_opus", "voice_aac", "video_small", "video_compatible")
+KINDS = ("voice_opus", "voice_aac", "video_small", "video_compat")
 
 
 @dataclass(frozen=True, slots=True)
