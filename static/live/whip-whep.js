@@ -158,7 +158,7 @@ export class Link {
     while (this.running) {
       await pause(LOOK_MS);
       // Asked before coming back: whom another page has replaced must not throw that page out again.
-      if (pc.connectionState === "failed" || pc.connectionState === "closed") return (await this.stillKnown()) || "failed";
+      if (over(pc)) return (await this.stillKnown()) || "failed";
       const report = await pc.getStats();
       const arrived = arrivals(report);
       const now = performance.now();
@@ -203,6 +203,13 @@ export class Link {
     this.pc?.close();
     this.pc = null;
   }
+}
+
+/** Say whether a connection cannot carry anything any more; a server that says goodbye closes DTLS, and no state tells. */
+function over(pc) {
+  if (pc.connectionState === "failed" || pc.connectionState === "closed") return true;
+  const ends = [...pc.getSenders(), ...pc.getReceivers()].map(({ transport }) => transport?.state);
+  return ends.includes("closed") || ends.includes("failed");
 }
 
 /** Count what came in: media for a viewer, feedback and consent answers for a host. */
