@@ -71,7 +71,7 @@ def seminar_page(seminar_id: str) -> str:
         days=[
             {
                 "name": format_date(day.date, "EEEE, d MMMM y", rebase=False),
-                "items": [
+                "entries": [
                     rows.pause_row(item) if isinstance(item, Pause) else rows.session_row(item, now)
                     for item in day.items
                 ],

@@ -79,6 +79,12 @@ def _answer_errors_as_problems(api: TropaApi) -> None:
 
 
 def _require_json() -> None:
-    """Refuse a body that does not say it is JSON: it would pass for an empty one."""
-    if request.path.startswith(PREFIX) and request.content_length and not request.is_json:
+    """Refuse a body that does not say it is JSON (it would pass for an empty one), or is nested beyond all measure."""
+    if not request.path.startswith(PREFIX) or not request.content_length:
+        return
+    if not request.is_json:
         raise Problem(415, "", slug="not-json")
+    try:
+        request.get_json()
+    except RecursionError:
+        raise Problem(400, "", slug="not-json") from None
