@@ -144,13 +144,14 @@ def work(rendition_id: str) -> Work | None:
 
 def is_referenced(key: str) -> bool:
     """Tell whether a published file lies in storage under this key."""
-    return db.session.scalar(select(Rendition.id).where(Rendition.key == key).limit(1)) is not None
+    return db.session.scalar(select(Rendition.id).where(Rendition.key == key)) is not None
 
 
-def leases_held() -> list[tuple[str, str]]:
-    """List the files being made, with the owners of their leases."""
-    rows = db.session.execute(select(Rendition.id, Rendition.lease_owner).where(Rendition.state.in_(_BUSY)))
-    return [(rendition_id, owner) for rendition_id, owner in rows]
+def leases_held(now: datetime) -> list[tuple[str, str, Kind]]:
+    """List the files being made, with the owners of their leases and the files' kinds."""
+    query = select(Rendition.id, Rendition.lease_owner, Rendition.kind)
+    held = db.session.execute(query.where(Rendition.state.in_(_BUSY), Rendition.lease_until > now))
+    return [(rendition_id, owner, Kind(kind)) for rendition_id, owner, kind in held]
 
 
 def end_lease(rendition_id: str, owner: str) -> bool:

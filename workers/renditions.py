@@ -110,33 +110,43 @@ def announce(
 
 
 def next_up() -> list[Work]:
-    """List what should be made now, in this order: the voice of every recording comes before any picture.
+    """List what should be made now, in this order. No picture is begun while a voice waits or is being made.
 
     Leases of processes that died on this machine end here; those of other machines run out by themselves.
     """
-    for rendition_id, owner in recordings.leases_held():
+    now, voice_busy = database.utc_now(), False
+    for rendition_id, owner, kind in recordings.leases_held(now):
         if alive.is_dead(owner):
             log.warning("the process that made %s died; somebody else goes on", rendition_id)
             recordings.end_lease(rendition_id, owner)
-    waiting = [recordings.work(rendition_id) for rendition_id in recordings.next_renditions(database.utc_now(), LIMIT)]
-    found = [work for work in waiting if work is not None]
-    return [work for work in found if work.kind not in presets.VIDEO_KINDS] or found
+        elif kind not in presets.VIDEO_KINDS:
+            voice_busy = True
+    found = [work for one in recordings.next_renditions(now, LIMIT) if (work := recordings.work(one)) is not None]
+    voices = [work for work in found if work.kind not in presets.VIDEO_KINDS]
+    return voices if voices or voice_busy else found
 
 
 def encode(settings: Settings, rendition_id: str) -> bool:
-    """Make this file if it waits and this machine has a place free; tell whether any work was done."""
-    work = recordings.work(rendition_id)
-    if work is None:
+    """Make a file if this machine has a place free for its sort; tell whether any work was done.
+
+    The message says what sort of work there is; the database says which file is the first of that sort by now.
+    """
+    named = recordings.work(rendition_id)
+    if named is None:
         return False
-    name, places = ("picture", settings.worker_processes) if work.kind in presets.VIDEO_KINDS else ("voice", 1)
+    is_picture = named.kind in presets.VIDEO_KINDS
+    name, places = ("picture", settings.worker_processes) if is_picture else ("voice", 1)
     with slots.place(settings.data / "run" / "places", name, places) as free:
         if not free:
             return False
         owner = alive.lease_owner()
-        if recordings.take(rendition_id, owner, database.utc_now()) is not Verdict.TAKE:
-            return False
-        _attempt(Progress(settings, work, owner))
-    return True
+        for work in next_up():
+            if (work.kind in presets.VIDEO_KINDS) != is_picture:
+                continue
+            if recordings.take(work.rendition_id, owner, database.utc_now()) is Verdict.TAKE:
+                _attempt(Progress(settings, work, owner))
+                return True
+    return False
 
 
 def _attempt(progress: Progress) -> None:
