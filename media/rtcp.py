@@ -179,20 +179,14 @@ def _without_padding(body: bytes) -> bytes:
 def _parse_one(kind: int, count: int, body: bytes) -> RtcpPacket | None:
     if kind == SR:
         _need(body, 4 + _SENDER_INFO.size, "sender report")
-        ssrc = int.from_bytes(body[:4])
-        return SenderReport(ssrc, *_SENDER_INFO.unpack_from(body, 4), _blocks(body, 4 + _SENDER_INFO.size, count))
+        return SenderReport(
+            int.from_bytes(body[:4]), *_SENDER_INFO.unpack_from(body, 4), _blocks(body, 4 + _SENDER_INFO.size, count)
+        )
     if kind == RR:
         _need(body, 4, "receiver report")
         return ReceiverReport(int.from_bytes(body[:4]), _blocks(body, 4, count))
-    if kind == SDES:
-        return _parse_sdes(body, count)
-    if kind == BYE:
-        return _parse_bye(body, count)
-    if kind == RTPFB:
-        return _parse_transport_layer(count, body)
-    if kind == PSFB:
-        return _parse_payload_specific(count, body)
-    return None
+    parse = _OTHERS.get(kind)
+    return None if parse is None else parse(body, count)
 
 
 def _need(body: bytes, size: int, what: str) -> None:
@@ -239,7 +233,7 @@ def _parse_bye(body: bytes, count: int) -> Bye:
     return Bye(struct.unpack_from(f"!{count}I", body), rest[1 : 1 + rest[0]] if rest else b"")
 
 
-def _parse_transport_layer(fmt: int, body: bytes) -> Nack | TransportFeedback | None:
+def _parse_transport_layer(body: bytes, fmt: int) -> Nack | TransportFeedback | None:
     if fmt not in (FMT_NACK, FMT_TRANSPORT_FEEDBACK):
         return None
     _need(body, _PAIR.size, "feedback")
@@ -295,7 +289,7 @@ def _delta_size(symbol: int) -> int:
     return symbol
 
 
-def _parse_payload_specific(fmt: int, body: bytes) -> Pli | Fir | Remb | None:
+def _parse_payload_specific(body: bytes, fmt: int) -> Pli | Fir | Remb | None:
     if fmt not in (FMT_PLI, FMT_FIR, FMT_AFB):
         return None
     _need(body, _PAIR.size, "feedback")
@@ -321,6 +315,9 @@ def _parse_remb(sender: int, entries: bytes) -> Remb | None:
     return Remb(sender, bitrate_bps, struct.unpack_from(f"!{count}I", entries, 8))
 
 
+_OTHERS = {SDES: _parse_sdes, BYE: _parse_bye, RTPFB: _parse_transport_layer, PSFB: _parse_payload_specific}
+
+
 def serialize_compound(packets: Iterable[RtcpPacket]) -> bytes:
     """Write packets one behind the other; raises ValueError when a field is out of its range."""
     return b"".join(map(serialize, packets))
@@ -343,10 +340,9 @@ def _body(packet: RtcpPacket) -> tuple[int, int, bytes]:
     match packet:
         case SenderReport():
             info = _SENDER_INFO.pack(packet.ntp_time, packet.rtp_timestamp, packet.packets, packet.octets)
-            blocks = packet.reports
-            return len(blocks), SR, packet.ssrc.to_bytes(4) + info + _pack_blocks(blocks)
+            return len(packet.reports), SR, packet.ssrc.to_bytes(4) + info + b"".join(map(_pack_block, packet.reports))
         case ReceiverReport():
-            return len(packet.reports), RR, packet.ssrc.to_bytes(4) + _pack_blocks(packet.reports)
+            return len(packet.reports), RR, packet.ssrc.to_bytes(4) + b"".join(map(_pack_block, packet.reports))
         case Sdes():
             return len(packet.chunks), SDES, b"".join(map(_pack_chunk, packet.chunks))
         case Bye():
@@ -366,10 +362,6 @@ def _body(packet: RtcpPacket) -> tuple[int, int, bytes]:
             tail = int.from_bytes(packet.reference_time.to_bytes(3, signed=True)) << 8 | packet.feedback_count
             head = _FEEDBACK_HEAD.pack(packet.base_sequence, packet.status_count, tail)
             return FMT_TRANSPORT_FEEDBACK, RTPFB, _PAIR.pack(packet.sender_ssrc, packet.media_ssrc) + head + packet.body
-
-
-def _pack_blocks(blocks: Sequence[ReportBlock]) -> bytes:
-    return b"".join(map(_pack_block, blocks))
 
 
 def _pack_block(block: ReportBlock) -> bytes:
