@@ -73,7 +73,7 @@ class Forwarder:
         self._budgets = {"audio": RetransmitBudget(), "video": RetransmitBudget()}
         self._gop: Gop | None = None
         self._gop_at = 0
-        self._replay_from_s = 0.0
+        self._replay_from_s = self._replay_epoch_s = 0.0
         self._replayed: TrackPacket | None = None
         self._report_s = 0.0
         self._reports = 0
@@ -87,17 +87,15 @@ class Forwarder:
     def start_replay(self, gop: Gop, now_s: float) -> None:
         """Begin with a cached group of pictures."""
         self.video.begin(gop.packets[0].number)
-        self._gop, self._gop_at, self._replay_from_s = gop, 0, now_s
+        self._gop, self._gop_at = gop, 0
+        self._replay_from_s, self._replay_epoch_s = now_s, gop.packets[0].arrival_s
 
     def replay(self, now_s: float) -> bool:
         """Send what is due of the cached pictures; true when the viewer has caught up, false while it has not.
 
         After a group that outgrew its bounds the picture pauses until the next keyframe: `video.begun` is None then.
         """
-        first_s = self._gop.packets[0].arrival_s if self._replayed is None else None
-        if first_s is not None:
-            self._epoch_s = first_s
-        clock_s = self._epoch_s + (now_s - self._replay_from_s) * REPLAY_SPEED
+        clock_s = self._replay_epoch_s + (now_s - self._replay_from_s) * REPLAY_SPEED
         while self._gop is not None:
             packets = self._gop.packets
             while self._gop_at < len(packets) and packets[self._gop_at].arrival_s <= clock_s:
@@ -115,12 +113,6 @@ class Forwarder:
                 return False
             self._gop, self._gop_at = following, 0
         return False
-
-    def stop_video(self) -> None:
-        """Stop the picture, whatever it was doing; the next `begin` closes up."""
-        if self.video is not None:
-            self.video.pause(self._head("video"))
-        self._end_replay()
 
     def _end_replay(self) -> None:
         self._gop, self._replayed = None, None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from media import keyframes, rtcp
 from media.answer import LocalTransport, MediaPlan, answer_viewer
 from media.forward import Forwarder, Sending
-from media.ingest import Track
+from media.ingest import Gop, Track
 from media.rtc.port import MediaPort
 from media.rtp import MalformedPacket
 from media.sdp import Offer
@@ -89,13 +89,14 @@ class Viewer:
         audio = self.forwarder.audio
         if audio is not None:
             audio.begin(audio.track.highest + 1)
-        self._room_changed(self, "connected")
         self.tick(now_s, deaf=False)
+        self._room_changed(self, "connected")
 
-    def keyframe(self, number: int) -> None:
-        """Let a viewer that waits begin with the live keyframe whose first packet has this number."""
-        self.forwarder.video.begin(number)
+    def begin_with(self, gop: Gop, now_s: float) -> bool:
+        """Begin the picture with a keyframe; true when the viewer has caught up with the room."""
         self._waiting_since_s = None
+        self.forwarder.start_replay(gop, now_s)
+        return self.forwarder.replay(now_s)
 
     def tick(self, now_s: float, deaf: bool) -> bool:
         """Move the picture's beginning on; true when the room's list of live viewers has to be made anew."""
@@ -109,9 +110,7 @@ class Viewer:
         gop = forwarder.video.track.gop
         age_s = None if gop is None else now_s - gop.started_s
         if keyframes.start(now_s - self._waiting_since_s, deaf, age_s) is keyframes.Start.REPLAY:
-            self._waiting_since_s = None
-            forwarder.start_replay(gop, now_s)
-            return forwarder.replay(now_s)
+            return self.begin_with(gop, now_s)
         self._ask_keyframe(now_s)
         return False
 

@@ -63,7 +63,7 @@ class Peer:
         self.identity = port.identity
         self.handler = handler
         self.dtls: DtlsPeer | None = None
-        self.addresses: dict[tuple, object] = {}
+        self.addresses: dict[tuple, None] = {}
         self.selected: tuple | None = None
         self.nominated = False
         self.heard_s = now_s
@@ -211,7 +211,12 @@ class MediaPort:
             except OSError as error:
                 logger.debug("receive error: %s", error)
                 break
-            self._datagram(data, address, now_s)
+            try:
+                self._datagram(data, address, now_s)
+            except Exception:
+                # The boundary of one datagram: a fault in one session must not stop the socket of all.
+                self.counters.drop("fault")
+                logger.exception("fault while taking a datagram in")
         self.batch.flush()
 
     def _datagram(self, data: bytes, address: tuple, now_s: float) -> None:
