@@ -163,7 +163,8 @@ def nearest_free(
             break
         if day.weekday() != SUNDAY or local.weekday() == SUNDAY:
             found += _first(start for start in _steps(local, minutes, day, (1, -1)) if is_free(start))
-    found.sort(key=lambda start: (abs(start - wanted), start))
+    # Of two as near as each other the later one first: it leaves more time to prepare.
+    found.sort(key=lambda start: (abs(start - wanted), start < wanted))
     return tuple(Suggestion(start, round((start - wanted).total_seconds() / 60)) for start in found)
 
 

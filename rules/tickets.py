@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 VERSION = "t1"
-# A name of 200 Cyrillic letters takes 400 bytes of UTF-8; with ids and base64 a ticket stays under 1,000 characters.
-MAX_CHARS = 1200
+# A name of 200 characters takes 1,200 bytes of JSON at worst (each one escaped), 400 in Cyrillic; base64 adds a third.
+MAX_CHARS = 2048
 MAX_NAME_CHARS = 200
 KEY_BYTES = 32
 

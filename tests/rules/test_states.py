@@ -1,0 +1,92 @@
+"""States, leases and repeated requests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules import idempotency, leases, lifecycle
+from rules.idempotency import Repeat
+from rules.leases import MAX_ATTEMPTS, Verdict
+from rules.lifecycle import IllegalTransition, RecordingState, RenditionState, SessionState
+
+
+@pytest.mark.parametrize("states", [SessionState, RecordingState, RenditionState])
+def test_every_state_has_its_row_and_no_step_stands_still(states):
+    """The tables know every state; a state never follows itself; every state but the first can be reached."""
+    followers = {state: {after for after in states if lifecycle.may_become(state, after)} for state in states}
+    assert all(state not in after for state, after in followers.items())
+    assert set().union(*followers.values()) | {next(iter(states))} == set(states)
+
+
+def test_final_states_are_final():
+    """Nothing follows a cancelled session or a published file."""
+    assert not any(lifecycle.may_become(SessionState.CANCELLED, state) for state in SessionState)
+    assert not any(lifecycle.may_become(RenditionState.PUBLISHED, state) for state in RenditionState)
+
+
+def test_a_step_that_is_not_in_the_table_is_refused():
+    """The refusal names both states."""
+    assert lifecycle.step(SessionState.BOOKED, SessionState.LIVE) is SessionState.LIVE
+    with pytest.raises(IllegalTransition, match="live cannot become cancelled"):
+        lifecycle.step(SessionState.LIVE, SessionState.CANCELLED)
+
+
+@given(st.lists(st.sampled_from(RenditionState), max_size=4))
+def test_a_recordings_state_follows_from_its_files(states):
+    """A file that is still to come keeps it from being over; a published one keeps it from having failed."""
+    state = lifecycle.recording_state(states)
+    over = bool(states) and all(s in (RenditionState.PUBLISHED, RenditionState.FAILED) for s in states)
+    assert (state in (RecordingState.PUBLISHED, RecordingState.FAILED)) == over
+    assert not (state is RecordingState.FAILED and RenditionState.PUBLISHED in states)
+    assert (state is RecordingState.WAITING) == all(s is RenditionState.WAITING for s in states)
+
+
+@given(st.permutations([0, 1, 2]), st.lists(st.sampled_from(RenditionState), min_size=3, max_size=3))
+def test_whatever_happens_to_a_file_the_recordings_step_is_legal(order, states):
+    """No step of one file asks for a step of its recording that its table lacks."""
+    before = lifecycle.recording_state(states)
+    for after_one in lifecycle.RENDITION[states[order[0]]]:
+        changed = list(states)
+        changed[order[0]] = after_one
+        after = lifecycle.recording_state(changed)
+        assert after is before or lifecycle.may_become(before, after)
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts", "lease_until_s", "not_before_s", "verdict"),
+    [
+        (RenditionState.WAITING, 0, None, None, Verdict.TAKE),
+        (RenditionState.WAITING, 1, None, 101.0, Verdict.LATER),
+        (RenditionState.WAITING, 1, None, 100.0, Verdict.TAKE),
+        (RenditionState.WAITING, MAX_ATTEMPTS, None, None, Verdict.GIVE_UP),
+        (RenditionState.ENCODING, 1, 101.0, None, Verdict.LATER),
+        (RenditionState.VERIFYING, 1, 100.0, None, Verdict.TAKE),
+        (RenditionState.ENCODING, MAX_ATTEMPTS, 101.0, None, Verdict.LATER),
+        (RenditionState.ENCODING, MAX_ATTEMPTS, 100.0, None, Verdict.GIVE_UP),
+        (RenditionState.PUBLISHED, 1, None, None, Verdict.OVER),
+        (RenditionState.FAILED, 1, None, None, Verdict.OVER),
+    ],
+)
+def test_when_a_file_may_be_taken(state, attempts, lease_until_s, not_before_s, verdict):
+    """At second 100: free files and those whose lease has run out, unless tried too often."""
+    assert leases.judge(state, attempts, lease_until_s, not_before_s, 100.0) is verdict
+
+
+def test_pauses_grow_to_a_cap_and_end():
+    """Each failure waits longer, none beyond the cap, and the last is for good; a permanent one at once."""
+    pauses = [leases.mail_delay_s(attempts) for attempts in range(1, leases.MAIL_MAX_ATTEMPTS)]
+    assert pauses == sorted(pauses) and pauses[0] == leases.MAIL_BASE_S and pauses[-1] == leases.MAIL_CAP_S
+    assert leases.mail_delay_s(leases.MAIL_MAX_ATTEMPTS) is None
+    assert leases.retry_delay_s(1, permanent=False) == leases.RETRY_BASE_S
+    assert leases.retry_delay_s(1, permanent=True) is None
+    assert leases.retry_delay_s(MAX_ATTEMPTS, permanent=False) is None
+
+
+def test_repeats_are_known_by_their_content():
+    """The order of fields does not matter, every value does."""
+    digest = idempotency.request_digest({"a": 1, "b": "х"})
+    assert idempotency.judge(None, digest) is Repeat.NEW
+    assert idempotency.judge(digest, idempotency.request_digest({"b": "х", "a": 1})) is Repeat.SAME
+    assert idempotency.judge(digest, idempotency.request_digest({"b": "х", "a": 2})) is Repeat.DIFFERENT
