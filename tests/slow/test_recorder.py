@@ -6,6 +6,9 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from tests.slow.rtp_source import Capture, capture
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 6
 PORT = 21140
 WAIT_S = 20
@@ -127,3 +131,25 @@ def test_every_cut_recovers(sent, tmp_path):
         found = decoded(path)
         assert written_s - segment["duration_s"] < 1.5
         assert max(found["audio"] + found["video"]) == pytest.approx(segment["duration_s"], abs=0.2)
+
+
+@pytest.mark.parametrize("kind", ["video", "voice"])
+@pytest.mark.parametrize("seconds", [2.3, 3.9])
+def test_a_killed_process_loses_less_than_a_second_and_a_half(tmp_path, kind, seconds):
+    """kill -9 in mid-lesson: everything up to 1.5 s before is recovered and can be read."""
+    command = [sys.executable, "-m", "tests.slow.recorder_process", str(tmp_path), "60", kind]
+    lesson = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    given_s = 0.0
+    for line in lesson.stdout:
+        given_s = float(line)
+        if given_s >= seconds:
+            break
+    lesson.kill()
+    lesson.communicate()
+    (resumable,) = recover(tmp_path, time.time(), 600).values()
+    made = json.loads(seal_recovered(resumable).read_text())
+    (segment,) = made["segments"]
+    assert given_s - segment["duration_s"] < 1.5
+    with av.open(str(tmp_path / "s/r" / segment["file"])) as file:
+        last_s = max(float(packet.pts * packet.time_base) for packet in file.demux() if packet.pts is not None)
+    assert last_s == pytest.approx(segment["duration_s"], abs=0.2)
