@@ -13,7 +13,7 @@ from server import access, schemas
 from server.links import public_link
 from server.people import RoleBody, chosen_place, places, role_choices
 from server.roles import role_at
-from store import database, invitations, outbox, people
+from store import database, invitations, outbox, people, repeats
 from store.models import Invitation
 
 blueprint = Blueprint("invitations", __name__)
@@ -60,7 +60,7 @@ def in_reach(actor: Actor, row: Invitation) -> bool:
 
 @blueprint.post("/invitations")
 @access.may(rights.coordinates_anything)
-def create() -> str | tuple[str, int]:
+def create() -> str | Response | tuple[str, int]:
     """Make an invitation and show its link, once; send it by mail where there is mail."""
     form = schemas.Form(InvitationBody(), labels=LABELS)
     actor = access.current_actor()
@@ -70,14 +70,17 @@ def create() -> str | tuple[str, int]:
     role, school_id = chosen
     settings = current_app.config["TROPA"]
     name, email = form.data["name"], form.data["email"]
+    place = role_at(role, people.school(school_id) if school_id else None)
     mailed = bool(settings.smtp_url and email)
     now = database.utc_now()
-    with database.write():
-        row, token = invitations.invite(
-            role, school_id, actor.person_id, now, settings.invitation_days, name=name, email=email
-        )
+    with database.write(database.LOCK_PEOPLE):
+        if repeats.made_before(actor.person_id, form.key, form.data) is not None:
+            flash(_("This invitation was made already, and its link shown. If you have lost it, take it back below."))
+            return redirect("/invitations")
+        days = settings.invitation_days
+        row, token = invitations.invite(role, school_id, actor.person_id, now, days, name=name, email=email)
+        repeats.remember(actor.person_id, form.key, form.data, row.id, now)
         link = public_link(f"/invite/{token}")
-        place = role_at(role, people.school(school_id) if school_id else None)
         if mailed:
             outbox.enqueue(email, _("Invitation to Tropa"), _letter(name, place, link), now)
     return render_template("invited.html", link=link, place=place, name=name, email=email, mailed=mailed, row=row)

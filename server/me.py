@@ -12,7 +12,7 @@ from server import access, i18n, schemas
 from server.links import public_link
 from server.roles import role_at
 from server.security import limiter
-from store import database, logins, people
+from store import database, logins, people, repeats
 
 blueprint = Blueprint("me", __name__)
 
@@ -134,10 +134,16 @@ def create_token() -> str | Response | tuple[str, int]:
     now = database.utc_now()
     if not form.check(request.form):
         return _page(token=form), 422
-    if len(logins.api_tokens(g.person.id)) >= MAX_TOKENS:
-        form.refuse("label", _("There are %(count)s tokens already; revoke one first.", count=MAX_TOKENS))
-        return _page(token=form), 422
-    _row, secret = logins.create_api_token(g.person.id, form.data["label"], now)
+    person_id = g.person.id
+    with database.write(database.LOCK_PEOPLE):
+        if repeats.made_before(person_id, form.key, form.data) is not None:
+            flash(_("This token was made already and shown once. If you have lost it, revoke it and make another."))
+            return redirect("/me")
+        if len(logins.api_tokens(person_id)) >= MAX_TOKENS:
+            form.refuse("label", _("There are %(count)s tokens already; revoke one first.", count=MAX_TOKENS))
+            return _page(token=form), 422
+        row, secret = logins.create_api_token(person_id, form.data["label"], now)
+        repeats.remember(person_id, form.key, form.data, row.id, now)
     return render_template("token.html", secret=secret, label=form.data["label"])
 
 

@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext, ngettext
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
+from rules.idempotency import MAX_KEY_CHARS
 from server.i18n import is_zone
 
 FIRST_YEAR = 2000
@@ -227,6 +228,12 @@ class Form:
         except ValidationError as error:
             self.errors = flat(error.messages)
         return not self.errors
+
+    @property
+    def key(self) -> str:
+        """Return the form's idempotency key, "" where it has none that can be used."""
+        key = str(self.typed.get("idempotency_key", ""))
+        return key if len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable() else ""
 
     def refuse(self, name: str, text: str) -> None:
         """Add an error found later (an address already taken) to a field, or to the form where name is empty."""

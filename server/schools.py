@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from rules import rights
 from server import access, i18n, schemas
-from store import database, people
+from store import database, people, repeats
 from store.models import School
 
 blueprint = Blueprint("schools", __name__)
@@ -54,13 +54,25 @@ def new_school() -> str | Response | tuple[str, int]:
     form = schemas.Form(SchoolBody(), {"timezone": i18n.viewer_zone().key}, LABELS)
     if request.method == "POST" and form.check(request.form):
         try:
-            row = people.create_school(now=database.utc_now(), **form.data)
+            row = _create(form)
         except people.Taken:
             form.refuse("name", _("There is a school of this name already."))
         else:
             flash(_("%(name)s is added.", name=row.name))
             return redirect("/schools")
     return _page(form, None)
+
+
+def _create(form: schemas.Form) -> School:
+    """Add the school of a checked form; for a second click on the same form, return the one made by the first."""
+    person_id, now = access.current_actor().person_id, database.utc_now()
+    with database.write(database.LOCK_PEOPLE):
+        before = repeats.made_before(person_id, form.key, form.data)
+        made = people.school(before) if before is not None else None
+        if made is None:
+            made = people.create_school(now=now, **form.data)
+            repeats.remember(person_id, form.key, form.data, made.id, now)
+    return made
 
 
 @blueprint.route("/schools/<school_id>", methods=["GET", "POST"])
