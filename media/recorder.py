@@ -35,6 +35,9 @@ CONTINUES_S = 1.0
 MAX_FILLED_S = 60.0
 """Longer silences without any packet stay holes in the sound's times."""
 MAX_FRAME_S = 2.0
+MAX_REFUSED_PICTURES = 3
+"""After so many segments that the muxer gave up, the rest of the connection is recorded as voice alone."""
+PICTURE_REFUSED = "the picture cannot be written; the sound is recorded"
 DELAY_STEP_S = 0.005
 """Smaller changes of the picture's delay are the sender's rounding, not news."""
 
@@ -93,6 +96,7 @@ class Recorder:
         self._segment = 0  # the writer's number of the open segment, 0 for none
         self._head: SegmentHead | None = None
         self._failed_s: float | None = None
+        self._refused_pictures = 0
         self._reset_tracks()
 
     def _reset_tracks(self) -> None:
@@ -110,6 +114,7 @@ class Recorder:
         self._close_segment()
         self._video_codec = video_codec if video_codec in video.CODECS else None
         self._audio_expected = audio
+        self._refused_pictures = 0
         self._reset_tracks()
 
     def host_lost(self, now_s: float) -> None:
@@ -202,8 +207,11 @@ class Recorder:
             "started_at": self.identity.started_at,
             "seconds": round(self._writer.seconds, 1),
             "bytes": self._writer.bytes,
-            "failure": self._writer.failure,
+            "failure": self._writer.failure or (PICTURE_REFUSED if self._picture_given_up() else None),
         }
+
+    def _picture_given_up(self) -> bool:
+        return self._refused_pictures >= MAX_REFUSED_PICTURES
 
     # From packets to frames.
 
@@ -266,8 +274,13 @@ class Recorder:
         """The muxer or the disk ended it: begin another at the next keyframe, after a pause where it is the disk."""
         self._segment = 0
         self._failed_s = arrival_s if self._writer.failure is not None else None
-        if self._depacketizer is not None:
-            self._depacketizer.break_off()
+        if self._depacketizer is None:
+            return
+        self._depacketizer.break_off()
+        if self._writer.failure is None:
+            self._refused_pictures += 1
+            if self._picture_given_up():
+                self._video_codec, self._depacketizer = None, None
 
     # From frames to segments.
 

@@ -403,6 +403,30 @@ def test_a_full_disk_stops_the_recording_and_not_the_lesson(tmp_path, monkeypatc
     assert made["gaps"][0]["seconds"] > 25
 
 
+def test_a_picture_that_no_muxer_takes_does_not_cost_the_sound(tmp_path, monkeypatch):
+    """After three refusals the voice is recorded alone, the state says why, and a new connection may try again."""
+    write = remux.SegmentFile.write
+
+    def refuse(self: remux.SegmentFile, sample: remux.Sample) -> None:
+        if sample.kind == "video":
+            raise av.error.InvalidDataError(1, "Invalid data found when processing input")
+        write(self, sample)
+
+    monkeypatch.setattr(remux.SegmentFile, "write", refuse)
+    recorder = begin(tmp_path)
+    host = Host(recorder)
+    for _ in range(30):
+        host.send(1)
+        drain(recorder)
+    assert "picture" in recorder.status()["failure"]
+    assert not recorder.wants_keyframe()
+    recorder.host_connected("VP8", True, host.now_s)
+    assert recorder.status()["failure"] is None
+    made = sealed(recorder, "ended", host.now_s)
+    assert made["segments"][-1]["video_codec"] is None
+    assert sum(one["duration_s"] for one in made["segments"]) > 20
+
+
 def drain(recorder: Recorder) -> None:
     """Wait until the writer has carried out all its orders."""
     done = threading.Event()
