@@ -100,6 +100,7 @@ def session_page(session_id: str) -> str:
         may_watch=rights.may_watch(actor, facts),
     )
     schools = [link.school for link in session.invited]
+    held = session.state in (SessionState.LIVE, SessionState.ENDED)
     shown = library.recordings_of(session.id) if not actor.is_guest else []
     return render_template(
         "session.html",
@@ -111,7 +112,7 @@ def session_page(session_id: str) -> str:
         invited=[{"name": s.name, "link": words.link(s.link_down_kbps)} for s in schools],
         slow_schools=_slow_text([s.link_down_kbps for s in schools]),
         recordings=[{"id": r.id, "started_at": r.started_at, "text": rows.recording_text(r)} for r in shown],
-        attendance=_attendance(session) if rights.may_see_attendance(actor, facts) else None,
+        attendance=_attendance(session) if held and rights.may_see_attendance(actor, facts) else None,
     )
 
 
