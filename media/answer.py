@@ -166,10 +166,11 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
                 _accepted(section, plan.audio.codec, local, offer, "sendonly", "minptime=10;useinbandfec=1", extra)
             )
         elif plan.video is not None and plan.video.section == index:
-            codec, extra = plan.video.codec, []
+            # The picture's own source is named first: Chromium takes the first a=ssrc line of a section for the media.
+            codec, extra = plan.video.codec, _source(ssrcs["video"])
             if codec.rtx is not None:
-                extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *_source(ssrcs["rtx"])]
-            extra += [*_source(ssrcs["video"]), f"a=msid:{CNAME} picture"]
+                extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *extra, *_source(ssrcs["rtx"])]
+            extra += [f"a=msid:{CNAME} picture"]
             sections.append(_accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra))
         else:
             sections.append(_inactive(section, local, offer, plan) or _rejected(section))
