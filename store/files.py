@@ -65,13 +65,13 @@ class Files:
         A reader sees the file whole or not at all, also after a crash or a power cut in between.
         """
         path = self._path(key)
-        with open(local_path, "rb") as source, self._replacing(path) as target:
-            size, digest = 0, hashlib.sha256()
-            while block := source.read(COPY_BYTES):
-                target.write(block)
-                digest.update(block)
-                size += len(block)
-        return Stored(key, size, digest.hexdigest())
+        with open(local_path, "rb") as source:
+            if self._is_local:
+                return Stored(key, *_copy(source, path))
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+            # An object appears when its upload is complete, so there is nothing to rename.
+            self._fs.put_file(os.fspath(local_path), path)
+            return Stored(key, source.tell(), digest)
 
     def open(self, key: str) -> BinaryIO:
         """Open a file for reading, seekable; raises NoSuchFile."""
@@ -141,25 +141,33 @@ class Files:
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 
-    @contextlib.contextmanager
-    def _replacing(self, path: str) -> Iterator[BinaryIO]:
-        if not self._is_local:
-            # An object appears when its upload completes; s3fs discards the upload when the block raises.
-            with self._fs.transaction, self._fs.open(path, "wb") as target:
-                yield target
-            return
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        unfinished = f"{path}.{secrets.token_hex(4)}{UNFINISHED}"
-        try:
-            with open(unfinished, "wb") as target:
-                yield target
-                target.flush()
-                os.fsync(target.fileno())
-            os.replace(unfinished, path)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
-        _sync_folder(Path(path).parent)
+
+def _copy(source: BinaryIO, path: str) -> tuple[int, str]:
+    """Copy into a local file that is replaced in one step; returns size and SHA-256."""
+    size, digest = 0, hashlib.sha256()
+    with _replacing(path) as target:
+        while block := source.read(COPY_BYTES):
+            target.write(block)
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _replacing(path: str) -> Iterator[BinaryIO]:
+    """Write a file under a temporary name beside it, and rename it when all of it is on the disk."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    unfinished = f"{path}.{secrets.token_hex(4)}{UNFINISHED}"
+    try:
+        with open(unfinished, "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+    _sync_folder(Path(path).parent)
 
 
 def _sync_folder(folder: Path) -> None:

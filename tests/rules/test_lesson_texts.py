@@ -92,7 +92,7 @@ def test_a_picture_is_never_above_its_source():
 
 @given(st.integers(2, 8000), st.integers(2, 8000), st.floats(0.5, 240))
 def test_pictures_of_any_source_fit(width, height, fps):
-    """Whatever the source, the result is even, within the preset, and at 10 frames/s or more unless the source has less."""
+    """The result is even, within the preset, and at 10 frames/s or more unless the source has less."""
     made = renditions.picture(Kind.VIDEO_SMALL, width, height, fps)
     assert made.width % 2 == 0 and made.height % 2 == 0 and 2 <= made.height <= min(360, height)
     assert min(fps, 10) <= made.fps <= min(fps, 15)
