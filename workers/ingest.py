@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config import Settings
-from store import database, recordings
+from store import database, recordings, takeover
 from store.files import Files
 from store.models import db
-from store.recordings import NoSuchSession
+from store.takeover import NoSuchSession
 from workers import plan, probe, sealed
 
 log = logging.getLogger(__name__)
@@ -85,24 +85,24 @@ def _ingest(settings: Settings, folder: Path) -> str:
         log.error("%s: the manifest cannot be read: %s", folder, damage)
         at = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
         nothing = sealed.Sealed(session_id, recording_id, at, at, (), (), ())
-        recordings.create_recording(_row(nothing, None, "manifest_damaged"), now)
+        takeover.create_recording(_row(nothing, None, "manifest_damaged"), now)
         return "manifest_damaged"
     try:
         checked = _check(folder, manifest)
     except Unusable as reason:
         log.error("%s cannot be used and is kept: %s: %s", folder, reason.code, reason)
-        recordings.create_recording(_row(manifest, None, reason.code), now)
+        takeover.create_recording(_row(manifest, None, reason.code), now)
         return reason.code
     storage = Files(settings.storage_url)
     for segment in manifest.segments:
         if storage.put(folder / segment.file, _key(recording_id, segment)).sha256 != segment.sha256:
             raise OSError(f"{segment.file} changed on its way into storage")
-    recordings.create_recording(_row(manifest, checked, ""), now)
+    takeover.create_recording(_row(manifest, checked, ""), now)
     log.info("took over recording %s of session %s: %.1f s", recording_id, session_id, checked.line.duration_s)
     return ""
 
 
-def _row(manifest: sealed.Sealed, checked: Checked | None, failure: str) -> recordings.Sealed:
+def _row(manifest: sealed.Sealed, checked: Checked | None, failure: str) -> takeover.Sealed:
     """Describe the recording for the database; without a check its segments are not in storage and are not named."""
     segments = (
         []
@@ -120,7 +120,7 @@ def _row(manifest: sealed.Sealed, checked: Checked | None, failure: str) -> reco
             for segment in manifest.segments
         ]
     )
-    return recordings.Sealed(
+    return takeover.Sealed(
         id=manifest.recording,
         session_id=manifest.session,
         started_at=manifest.started_at,
@@ -130,7 +130,7 @@ def _row(manifest: sealed.Sealed, checked: Checked | None, failure: str) -> reco
         segments=segments,
         gaps=[] if checked is None else sealed.gaps_in(manifest, checked.durations_s),
         attendance=[
-            recordings.Stay(one.key, one.name, one.school, one.joined_at, one.left_at) for one in manifest.attendance
+            takeover.Stay(one.key, one.name, one.school, one.joined_at, one.left_at) for one in manifest.attendance
         ],
         duration_s=None if checked is None else checked.line.duration_s,
         failure=failure,

@@ -15,9 +15,11 @@ from rules.renditions import Kind
 from rules.rights import NOBODY, Actor, Audience, Role, may_see_recording
 from store import guests, library, people, programme, recordings
 from store.booking import Draft, book
+from store.database import write
 from store.library import Filter
 from store.models import Session, db
-from store.recordings import NoSuchSession, PublishedFile, Sealed, Stay
+from store.recordings import PublishedFile
+from store.takeover import NoSuchSession, Sealed, Stay, create_recording
 from tests.store.conftest import NOW
 
 STARTS = NOW + timedelta(days=1)
@@ -47,7 +49,7 @@ def sealed(lesson, school, host) -> Sealed:
 @pytest.fixture
 def recording(sealed):
     """The recording, taken over."""
-    assert recordings.create_recording(sealed, ENDS)
+    assert create_recording(sealed, ENDS)
     return library.recording("r1")
 
 
@@ -75,20 +77,20 @@ def test_a_manifest_becomes_a_recording_with_planned_files(recording, lesson, sc
 
 def test_a_manifest_is_taken_over_once(recording, sealed):
     """The same manifest again changes nothing."""
-    assert not recordings.create_recording(sealed, ENDS)
+    assert not create_recording(sealed, ENDS)
     assert len(recordings.next_renditions(ENDS)) == 4
 
 
 def test_a_manifest_of_an_unknown_session_is_refused(sealed):
     """A recording never stands without its session."""
     with pytest.raises(NoSuchSession):
-        recordings.create_recording(replace(sealed, session_id="nothing"), ENDS)
+        create_recording(replace(sealed, session_id="nothing"), ENDS)
     assert library.recording("r1") is None
 
 
 def test_voice_alone_has_no_pictures(sealed):
     """A recording without a picture gets voice files only."""
-    recordings.create_recording(replace(sealed, has_video=False), ENDS)
+    create_recording(replace(sealed, has_video=False), ENDS)
     assert [row.kind for row in library.recording("r1").renditions] == [Kind.VOICE_OPUS, Kind.VOICE_AAC]
 
 
@@ -97,7 +99,7 @@ def test_a_session_that_is_live_again_is_not_ended_by_an_old_manifest(sealed, le
     programme.mark_live(lesson, STARTS)
     programme.mark_ended(lesson, ENDS)
     programme.mark_live(lesson, ENDS + timedelta(minutes=1))
-    recordings.create_recording(sealed, ENDS + timedelta(minutes=2))
+    create_recording(sealed, ENDS + timedelta(minutes=2))
     assert db.session.get(Session, lesson).state == SessionState.LIVE
 
 
@@ -281,7 +283,7 @@ def test_a_page_of_the_library_takes_the_same_queries_for_one_and_for_twelve(app
 
     counts = []
     for n in range(13):
-        recordings.create_recording(replace(sealed, id=f"r{n}", attendance=()), ENDS)
+        create_recording(replace(sealed, id=f"r{n}", attendance=()), ENDS)
         make(library.recording(f"r{n}").renditions[0].id)
         counts.append(queries())
     assert counts[0] == counts[11]
@@ -304,7 +306,7 @@ def test_guests_of_a_session_come_in_until_revoked_or_over(lesson, school, host)
 def test_an_invited_schools_recordings_are_hidden_from_others(recording, lesson, school):
     """A recording of a session for invited schools is found by the host school, not by another one."""
     make(recording.renditions[0].id)
-    with recordings.write():
+    with write():
         db.session.get(Session, lesson).audience = Audience.INVITED.value
     other = people.create_school("Школа № 2", "UTC", NOW)
     insider = Actor(person_id="p", memberships=frozenset({(Role.LIBRARIAN, school.id)}))
