@@ -53,8 +53,7 @@ def new_session() -> str | Response | tuple[str, int]:
     if request.method == "GET":
         return _form_page(form, _("Book a lesson"), _("Book"), "/week")
     if form.check(request.form):
-        key = request.form.get("idempotency_key", "")[:64]
-        result = operations.book(_fields(form), actor, database.utc_now(), key)
+        result = operations.book(_fields(form), actor, database.utc_now(), form.key)
         if not isinstance(result, Trouble):
             if not result.repeated:
                 flash(_("Booked: live channel %(channel)s is yours.", channel=result.channel))

@@ -31,7 +31,7 @@ def guest_list(session_id: str) -> str | Response | tuple[str, int]:
     form = Form(GuestBody(), {}, LABELS)
     status = 200
     if request.method == "POST" and form.check(request.form):
-        result = operations.invite(session, facts, form.data, actor, database.utc_now())
+        result = operations.invite(session, facts, form.data, actor, database.utc_now(), form.key)
         if not isinstance(result, Trouble):
             flash(_("The link is made. Copy it and send it to %(name)s.", name=result.name))
             return redirect(f"/sessions/{session.id}/guests", 303)

@@ -83,6 +83,7 @@ def recording_list() -> str:
     return render_template(
         "library.html",
         wanted=wanted,
+        narrowed=any((wanted.subject, wanted.grade, wanted.school, wanted.first, wanted.last)),
         subjects=library.subjects(actor),
         schools=people.schools(),
         found=ngettext("%(num)d recording found.", "%(num)d recordings found.", page.total),
@@ -109,7 +110,7 @@ def recording_page(recording_id: str) -> str:
         facts=_facts(recording),
         length=words.duration(recording.duration_s) if recording.duration_s else "",
         state=rows.recording_text(recording),
-        failure=recording.failure,
+        failure=words.reason(recording.failure),
         gaps=rows.gap_texts(recording),
         players=rows.players(files),
         files=files,

@@ -107,7 +107,7 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
     ]
     text = words.rendition_progress(rendition.state, rendition.stage, rendition.percent, rendition.eta_s)
     if rendition.state == RenditionState.FAILED:
-        text = _("could not be made: %(reason)s", reason=rendition.error or _("the reason is in the log"))
+        text = _("could not be made: %(reason)s", reason=words.reason(rendition.error or "internal"))
     return FileRow(
         kind=rendition.kind,
         name=str(words.FILES[Kind(rendition.kind)]),

@@ -92,7 +92,7 @@ def new_seminar() -> str | Response | tuple[str, int]:
     form = Form(SeminarBody(), {"organiser_school_id": ""}, LABELS)
     trouble = None
     if request.method == "POST" and form.check(request.form):
-        result = operations.create(form.data, actor, database.utc_now())
+        result = operations.create(form.data, actor, database.utc_now(), form.key)
         if not isinstance(result, Trouble):
             flash(_("The seminar is made. Add its lessons."))
             return redirect(f"/seminars/{result.id}", 303)

@@ -118,15 +118,9 @@ def stage_name(stage: str) -> str:
     """Write a worker's stage; one that has no word yet is shown as the worker names it."""
     return {
         "fetch": _("fetching"),
-        "fetching": _("fetching"),
-        "probe": _("looking"),
-        "probing": _("looking"),
         "encode": _("encoding"),
-        "encoding": _("encoding"),
         "verify": _("checking"),
-        "verifying": _("checking"),
-        "store": _("storing"),
-        "storing": _("storing"),
+        "publish": _("storing"),
     }.get(stage, stage)
 
 
@@ -134,3 +128,21 @@ def seconds(length_s: float) -> str:
     """Write a short length: seconds up to two minutes, then minutes."""
     whole = max(1, round(length_s))
     return ngettext("%(num)d second", "%(num)d seconds", whole) if whole < 120 else minutes(round(whole / 60))
+
+
+def reason(code: str) -> str:
+    """Write a worker's reason (docs/pipeline.md) and what to do next; an unknown code stands for itself."""
+    return {
+        "checksum": _("the recorded file was changed or damaged on the disk; restore it from a backup"),
+        "segment_missing": _("a recorded file is missing; restore it from a backup"),
+        "manifest_damaged": _("the list of the recorded files is damaged; restore it from a backup"),
+        "no_sound_or_picture": _("there is neither sound nor picture in it; record the lesson again"),
+        "source_damaged": _("the recorded file was damaged in storage; restore it from a backup"),
+        "source_missing": _("the recorded file is missing from storage; restore it from a backup"),
+        "damaged": _("the recorded sound or picture is damaged; the administrator finds more in the log"),
+        "disk_full": _("the server's disk is full; make room and try again"),
+        "timeout": _("it took too long on this server; try again when the server has less to do"),
+        "storage": _("the files could not be read or stored; check the storage and try again"),
+        "workers_died": _("every worker that took it was stopped; try again"),
+        "internal": _("a fault in the program; the administrator finds more in the log"),
+    }.get(code, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_smorest import Blueprint
 
 from server import access
+from server.api.keys import KEY_HEADER, idempotency_key
 from server.api.shapes import GuestShape
 from server.lessonschemas import GuestBody
 from server.operations import guests as operations
@@ -27,11 +28,12 @@ def guests(session_id: str) -> list[dict]:
 @access.signed_in
 @blueprint.arguments(GuestBody)
 @blueprint.response(201, GuestShape)
+@blueprint.doc(parameters=[KEY_HEADER])
 def invite(data: dict, session_id: str) -> dict:
     """Make a personal link."""
     actor = access.current_actor()
     session, facts, _found = operations.seen(session_id, actor)
-    result = operations.invite(session, facts, data, actor, database.utc_now())
+    result = operations.invite(session, facts, data, actor, database.utc_now(), idempotency_key())
     if isinstance(result, Trouble):
         raise result.problem()
     return _dressed(result)

@@ -6,6 +6,7 @@ from flask_smorest import Blueprint
 
 from rules import rights
 from server import access
+from server.api.keys import KEY_HEADER, idempotency_key
 from server.api.shapes import SeminarPageShape, SeminarShape
 from server.lessonschemas import SeminarBody
 from server.operations import seminars as operations
@@ -28,9 +29,10 @@ def list_seminars() -> list[Seminar]:
 @access.may(rights.coordinates_anything)
 @blueprint.arguments(SeminarBody)
 @blueprint.response(201, SeminarShape)
+@blueprint.doc(parameters=[KEY_HEADER])
 def add_seminar(data: dict):
     """Make a seminar."""
-    result = operations.create(data, access.current_actor(), database.utc_now())
+    result = operations.create(data, access.current_actor(), database.utc_now(), idempotency_key())
     if isinstance(result, Trouble):
         raise result.problem()
     return result, {"Location": f"/api/v1/seminars/{result.id}"}

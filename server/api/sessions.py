@@ -10,9 +10,9 @@ from flask_smorest import Blueprint
 from marshmallow import fields
 
 from rules import rights
-from rules.idempotency import MAX_KEY_CHARS
 from rules.tickets import Action
 from server import access, bearers, i18n, schemas, timetable, week
+from server.api.keys import KEY_HEADER, idempotency_key
 from server.api.shapes import AttendanceShape, SessionShape, SessionsShape, TicketShape
 from server.lessonschemas import LessonBody, TicketBody
 from server.links import public_link
@@ -24,12 +24,6 @@ from store.models import Attendance, Session
 
 blueprint = Blueprint("api-sessions", __name__, description="Programme items: book, change, cancel, join")
 
-KEY_HEADER = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "schema": {"type": "string", "maxLength": MAX_KEY_CHARS},
-    "description": "A text of your own; the same request under the same key books once",
-}
 MATCH_HEADER = {"in": "header", "name": "If-Match", "required": True, "schema": {"type": "string"}}
 
 
@@ -60,11 +54,7 @@ def sessions_of_week(query: dict) -> dict:
 @blueprint.doc(parameters=[KEY_HEADER])
 def book(data: dict):
     """Book a session; 409 names what clashes and the nearest free times."""
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > MAX_KEY_CHARS or not key.isprintable():
-        text = _("Idempotency-Key: at most %(most)s printable characters.", most=MAX_KEY_CHARS)
-        raise Problem(422, text, slug="validation", extra={"errors": {"Idempotency-Key": [text]}})
-    result = operations.book(data, access.current_actor(), database.utc_now(), key)
+    result = operations.book(data, access.current_actor(), database.utc_now(), idempotency_key())
     if isinstance(result, Trouble):
         raise result.problem()
     session = programme.get_session(result.session_id)

@@ -15,7 +15,7 @@ from server.links import public_link
 from server.operations import sessions
 from server.operations.outcome import Trouble, wrong
 from server.problems import Problem
-from store import guests, people
+from store import database, guests, people, repeats
 from store.models import Guest, Session
 
 # The link opens the watch page days before, and still the day after, when a lesson was put off or ran over.
@@ -31,8 +31,8 @@ def seen(session_id: str, actor: Actor) -> tuple[Session, SessionFacts, list[Gue
     return session, facts, found
 
 
-def invite(session: Session, facts: SessionFacts, data: dict, actor: Actor, now: datetime) -> Guest | Trouble:
-    """Make a personal link from checked fields."""
+def invite(session: Session, facts: SessionFacts, data: dict, actor: Actor, now: datetime, key: str) -> Guest | Trouble:
+    """Make a personal link from checked fields; the same request under the same key makes one."""
     school_id = data["school_id"]
     if school_id is not None and people.school(school_id) is None:
         return wrong("school_id", _("There is no such school."))
@@ -44,7 +44,14 @@ def invite(session: Session, facts: SessionFacts, data: dict, actor: Actor, now:
     expires_at = session.starts_at + timedelta(minutes=session.minutes) + LASTS_AFTER_END
     if expires_at <= now:
         return wrong("", _("This lesson is over, so a link would open nothing."))
-    return guests.add_guest(session.id, school_id, data["name"], actor.person_id, now, expires_at)
+    asked = {**data, "session": session.id}
+    with database.write(database.LOCK_PEOPLE):
+        before = repeats.made_before(actor.person_id, key, asked)
+        made = guests.guest(before) if before is not None else None
+        if made is None:
+            made = guests.add_guest(session.id, school_id, data["name"], actor.person_id, now, expires_at)
+            repeats.remember(actor.person_id, key, asked, made.id, now)
+    return made
 
 
 def revoke(session_id: str, guest_id: str, actor: Actor, now: datetime) -> None:

@@ -10,7 +10,7 @@ from rules import rights
 from rules.rights import Actor
 from server import access
 from server.operations.outcome import Trouble, wrong
-from store import people, seminars
+from store import database, people, repeats, seminars
 from store.models import Seminar, Session
 
 
@@ -33,9 +33,18 @@ def editable(seminar_id: str, actor: Actor) -> Seminar:
     return seminar
 
 
-def create(data: dict, actor: Actor, now: datetime) -> Seminar | Trouble:
-    """Add a seminar from checked fields."""
-    return _refusal(data, actor) or seminars.create_seminar(**data, created_by=actor.person_id, now=now)
+def create(data: dict, actor: Actor, now: datetime, key: str) -> Seminar | Trouble:
+    """Add a seminar from checked fields; the same request under the same key adds one."""
+    refused = _refusal(data, actor)
+    if refused is not None:
+        return refused
+    with database.write(database.LOCK_PEOPLE):
+        before = repeats.made_before(actor.person_id, key, data)
+        made = seminars.get_seminar(before) if before is not None else None
+        if made is None:
+            made = seminars.create_seminar(**data, created_by=actor.person_id, now=now)
+            repeats.remember(actor.person_id, key, data, made.id, now)
+    return made
 
 
 def change(seminar: Seminar, data: dict, actor: Actor, now: datetime) -> Seminar | Trouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -364,7 +365,8 @@ def test_other_schools_files_do_not_exist(town: Town, who: str):
     closed = client.get(f"/files/{town.lessons.rendition}/x")
     missing = client.get("/files/nosuchfile/x")
     assert (closed.status_code, missing.status_code) in {(404, 404), (403, 403)}
-    assert closed.data.replace(town.lessons.rendition.encode(), b"") == missing.data.replace(b"nosuchfile", b"")
+    said = [re.sub(r'value="[^"]*"', "", answer.get_data(as_text=True)) for answer in (closed, missing)]
+    assert said[0] == said[1]
 
 
 def test_a_revoked_guest_is_nobody(town: Town):

@@ -96,6 +96,17 @@ def test_a_double_click_books_once(as_role, district, form):
     assert other.status_code == 422
 
 
+def test_a_double_click_makes_one_seminar_and_one_link(as_role, lessons, client, as_api):
+    """The same form or the same Idempotency-Key twice makes one thing."""
+    coordinator = as_role("coordinator")
+    seminar = {"title": "Семинар", "idempotency_key": "s"}
+    made = {coordinator.post("/seminars/new", seminar).headers["Location"] for _ in range(2)}
+    assert len(made) == 1
+    guest, headers = {"name": "Учитель"}, {**as_api("coordinator"), "Idempotency-Key": "g"}
+    address = f"/api/v1/sessions/{lessons.session}/guests"
+    assert len({client.post(address, json=guest, headers=headers).json["id"] for _ in range(2)}) == 1
+
+
 def test_a_change_from_a_stale_form_is_not_saved(as_role, lessons, form):
     """Two people open the form; the second to save is told that the lesson has changed."""
     coordinator = as_role("coordinator")
