@@ -131,7 +131,7 @@ def seconds(length_s: float) -> str:
 
 
 def reason(code: str) -> str:
-    """Write a worker's reason (docs/pipeline.md) and what to do next; an unknown code stands for itself."""
+    """Write a worker's reason (docs/pipeline.md) and what to do next; an unknown one stays as it is."""
     return {
         "checksum": _("the recorded file was changed or damaged on the disk; restore it from a backup"),
         "segment_missing": _("a recorded file is missing; restore it from a backup"),

@@ -1,0 +1,35 @@
+"""Reasons that workers give are codes, and pages have words for every one of them."""
+
+import ast
+from pathlib import Path
+
+from flask import Flask
+from flask_babel import Babel
+
+from server import words
+
+ROOT = Path(__file__).parents[2]
+# Calls whose argument at this place is a code.
+PLACES = {"Refused": 0, "EncodeFailed": 0, "Unusable": 0, "_give_up": 1}
+
+
+def codes() -> set[str]:
+    """Collect the codes that stand in the workers' source as plain text."""
+    found = {"workers_died", "manifest_damaged"}
+    for path in (ROOT / "workers").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if name in PLACES and len(node.args) > PLACES[name]:
+                argument = node.args[PLACES[name]]
+                found |= {one.value for one in ast.walk(argument) if isinstance(one, ast.Constant)}
+    return found
+
+
+def test_every_reason_has_words():
+    """No page shows a code: each is a sentence that says what happened."""
+    app = Flask("words")
+    Babel(app)
+    known = codes()
+    assert {"damaged", "disk_full", "timeout", "checksum", "no_sound_or_picture", "internal"} <= known
+    with app.test_request_context():
+        assert [code for code in known if words.reason(code) == code] == []
