@@ -39,15 +39,15 @@ FIRST_LINK = re.compile(r"http://\S+/first/\S+")
 KINDS = ("voice_opus", "voice_aac", "video_small", "video_compat")
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """Who takes part beside the coordinator: logins, and what the booking form must be told."""
+HOST, TEACHER, LIBRARIAN = "host@tropa.example", "teacher@tropa.example", "librarian@tropa.example"
 
-    school_id: str
-    host_id: str
-    host: str = "host@tropa.example"
-    teacher: str = "teacher@tropa.example"
-    librarian: str = "librarian@tropa.example"
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What the booking form must be told."""
+
+    school: str
+    host: str
 
 
 @contextmanager
@@ -96,6 +96,11 @@ def new_page(browser: Browser) -> Page:
     return page
 
 
+def hold(page: Page, expression: str) -> None:
+    """Wait until a JavaScript expression holds; asked from outside, as the pages allow no evaluation inside."""
+    wait_until(lambda: page.evaluate(expression), PATIENCE_S, expression)
+
+
 def become_coordinator(stack: Stack, browser: Browser) -> Page:
     """Take the link that the first start prints, and stay logged in."""
     link = wait_until(lambda: FIRST_LINK.search(stack.log_tail(200)), PATIENCE_S, "the first link is printed")
@@ -111,22 +116,22 @@ def become_coordinator(stack: Stack, browser: Browser) -> Page:
     return page
 
 
-def invite_everybody(stack: Stack) -> People:
+def invite_everybody(stack: Stack) -> Ids:
     """Make two schools and three people as accepted invitations leave them."""
     now = datetime.now(UTC)
     with database.bare_app(stack.settings).app_context():
         river = people.create_school("Усть-Кемская средняя школа", ZONE, now, link_up_kbps=512).id
         forest = people.create_school("Начальная школа п. Сосновый Бор", ZONE, now, link_down_kbps=64).id
         members = (
-            (People.host, "Николай Андреевич Брюханов", Role.HOST, river),
-            (People.teacher, "Мария Ивановна Зырянова", Role.TEACHER, forest),
-            (People.librarian, "Галина Петровна Рукосуева", Role.LIBRARIAN, forest),
+            (HOST, "Николай Андреевич Брюханов", Role.HOST, river),
+            (TEACHER, "Мария Ивановна Зырянова", Role.TEACHER, forest),
+            (LIBRARIAN, "Галина Петровна Рукосуева", Role.LIBRARIAN, forest),
         )
         ids = [people.create_person(email, name, PASSWORD, [(role, at)], now).id for email, name, role, at in members]
-    return People(river, ids[0])
+    return Ids(river, ids[0])
 
 
-def book(page: Page, base_url: str, present: People) -> str:
+def book(page: Page, base_url: str, ids: Ids) -> str:
     """Book the lesson for the next five minutes with the form and return its address."""
     now = datetime.now(ZoneInfo(ZONE))
     starts = now + timedelta(minutes=5 - now.minute % 5)
@@ -138,8 +143,8 @@ def book(page: Page, base_url: str, present: People) -> str:
     page.fill("#f-date", starts.strftime("%Y-%m-%d"))
     page.fill("#f-time", starts.strftime("%H:%M"))
     page.fill("#f-minutes", "45")
-    page.select_option("#f-host_school_id", present.school_id)
-    page.select_option("#f-host_person_id", present.host_id)
+    page.select_option("#f-host_school_id", ids.school)
+    page.select_option("#f-host_person_id", ids.host)
     page.fill("#f-description", "Подобные треугольники на берегу.")
     page.click("main form p:last-child button[name=start]")
     page.wait_for_url(re.compile(r"/sessions/(?!new)[0-9a-z]+$"))
@@ -171,7 +176,7 @@ def go_live(page: Page, lesson_url: str) -> None:
     page.click("#open")
     page.wait_for_selector("#go:enabled")
     page.click("#go")
-    page.wait_for_function("document.body.dataset.state === 'on_air'")
+    hold(page, "document.body.dataset.state === 'on_air'")
 
 
 def end_lesson(page: Page) -> None:
@@ -235,16 +240,16 @@ def test_from_booking_to_download(stack: Stack, chromium: Browser) -> None:
     """A coordinator books, a host gives the lesson, two teachers watch, the worker publishes, a school downloads."""
     assert find_firefox(), "Firefox is needed for this test; install firefox-esr"
     coordinator = become_coordinator(stack, chromium)
-    present = invite_everybody(stack)
-    lesson_url = book(coordinator, stack.base_url, present)
+    ids = invite_everybody(stack)
+    lesson_url = book(coordinator, stack.base_url, ids)
     link = personal_link(coordinator, lesson_url)
 
     host = new_page(chromium)
-    log_in(host, stack.base_url, present.host)
+    log_in(host, stack.base_url, HOST)
     go_live(host, lesson_url)
 
     teacher = new_page(chromium)
-    log_in(teacher, stack.base_url, present.teacher)
+    log_in(teacher, stack.base_url, TEACHER)
     teacher.goto(lesson_url)
     teacher.click("main a.button[href$='/live']")
     wait_playing(teacher, PATIENCE_S)
@@ -252,13 +257,13 @@ def test_from_booking_to_download(stack: Stack, chromium: Browser) -> None:
         guest.goto(link)
         wait_playing(guest, PATIENCE_S)
         # A lesson of some seconds, so that there is something to encode.
-        teacher.wait_for_function("document.getElementById('picture').currentTime > 12")
+        hold(teacher, "document.getElementById('picture').currentTime > 12")
         end_lesson(host)
-        teacher.wait_for_function("document.getElementById('stage').dataset.state === 'ended'")
+        hold(teacher, "document.getElementById('stage').dataset.state === 'ended'")
         guest.wait_for("document.getElementById('stage').dataset.state === 'ended'", PATIENCE_S)
 
     librarian = new_page(chromium)
-    log_in(librarian, stack.base_url, present.librarian)
+    log_in(librarian, stack.base_url, LIBRARIAN)
     files = published_files(librarian, lesson_url)
     cookies = {cookie["name"]: cookie["value"] for cookie in librarian.context.cookies()}
     with httpx.Client(base_url=stack.base_url, cookies=cookies, timeout=PATIENCE_S, trust_env=False) as school:
