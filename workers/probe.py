@@ -57,8 +57,9 @@ class _Gathered:
         if self.first_s is None:
             self.first_s = self.last_s = at_s
         step = at_s - self.last_s
-        if 0 < step < PAUSE_S:
-            self.active_s += step
+        if self.frames and step < PAUSE_S:
+            # B-frames step back in time: they count as frames, and their time has been counted already.
+            self.active_s += max(step, 0.0)
             self.active_frames += 1
         self.first_s = min(self.first_s, at_s)
         self.last_s = max(self.last_s, at_s)

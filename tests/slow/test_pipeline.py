@@ -25,7 +25,7 @@ from workers import probe
 pytestmark = pytest.mark.slow
 
 VOICE = [Kind.VOICE_OPUS, Kind.VOICE_AAC]
-SECONDS = 60
+SECONDS = 45
 PICTURES = [Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT]
 
 

@@ -148,3 +148,14 @@ def test_a_source_that_vanished_is_an_orderly_failure(tmp_path):
         encoder.run(encoder.Job(Kind.VOICE_AAC, (source,), line, tmp_path / "out.mp4"), 60, lambda made_s: None)
     assert failure.value.code == "damaged"
     assert "No such file" in failure.value.tail
+
+
+def test_the_rate_of_a_film_with_b_frames_is_what_a_viewer_sees(tmp_path):
+    """Frames that are stored out of order are all counted, so the picture is not thinned out more than it must be."""
+    source = lessonmedia.make(
+        tmp_path / "b.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=4", "-c:v", "libx264", "-bf", "3"),
+    )
+    made, line = encode(tmp_path, Kind.VIDEO_COMPAT, source)
+    assert line.fps == 25
+    assert probe.decode(made).frames == pytest.approx(50, abs=2)
