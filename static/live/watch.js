@@ -26,7 +26,7 @@ const link = new Link({
   },
   expects: () => room.state === "live",
   // Before the lesson the events say when it begins; asking every few seconds as well would be 400 schools' chatter.
-  patienceMs: () => (room.connected && !everLive ? 15000 : 0),
+  patienceMs: () => (room.connected && room.state === "waiting" && !everLive ? 15000 : 0),
   onStats: look,
   onChange(_state, problem) {
     refusal = problem ?? null;

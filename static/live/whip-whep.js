@@ -108,6 +108,7 @@ export class Link {
         this.change("lost");
       } catch (error) {
         if (!this.running) return;
+        console.warn("connection:", error); // for whoever is asked to help: the page says it in plain words
         const refusal = error instanceof Refusal ? error : new Refusal(0, { detail: String(error) });
         if (refusal.final) return this.finish("refused", refusal);
         failures += 1;

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +31,6 @@ PREFS: dict[str, str | int | bool] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
-    "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -71,8 +71,10 @@ class Firefox:
             [binary, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         self._socket: ClientConnection | None = None
+        self._open = ExitStack()
         try:
-            self._socket = connect(self._address() + "/session", max_size=None, open_timeout=START_TIMEOUT_S)
+            opening = connect(self._address() + "/session", max_size=None, open_timeout=START_TIMEOUT_S)
+            self._socket = self._open.enter_context(opening)
             self._call("session.new", {"capabilities": {}})
             self._call("session.subscribe", {"events": ["log.entryAdded"]})
             self.context = self._call("browsingContext.getTree", {})["contexts"][0]["context"]
@@ -188,8 +190,7 @@ class Firefox:
 
     def close(self) -> None:
         """End the browser and remove its profile."""
-        if self._socket is not None:
-            self._socket.close()
+        self._open.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

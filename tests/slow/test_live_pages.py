@@ -25,8 +25,11 @@ STAGE = "document.getElementById('stage').dataset.state"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The whole service, started once for this file."""
-    with Stack({"TROPA_CHANNELS": "40"}) as running:
+    """The whole service, started once for this file.
+
+    On every address of the machine: Firefox never pairs with a media address on loopback.
+    """
+    with Stack({"TROPA_CHANNELS": "40", "TROPA_HOST": "0.0.0.0", "TROPA_PUBLIC_IP": ""}) as running:
         yield running
 
 
