@@ -17,7 +17,7 @@ from config import SettingError, Settings
 from media.control import make_app
 from media.metrics import make_metrics
 from media.registry import Registry
-from media.rtc.port import MediaPort, candidate_addresses, open_socket
+from media.rtc.port import MediaPort, candidate_addresses, listen_host, open_socket
 from media.service import Service
 from rules.tickets import derive
 
@@ -49,11 +49,11 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     try:
-        sock = open_socket(settings.host, settings.media_port)
+        sock = open_socket(host := listen_host(settings.host), settings.media_port)
     except OSError as error:
         raise OSError(f"UDP port {settings.media_port} on {settings.host} is not free: {error}") from error
     port = MediaPort(sock, time.monotonic)
-    addresses = candidate_addresses(settings.host, settings.public_ip)
+    addresses = candidate_addresses(host, settings.public_ip)
     outbox: list[Registry] = []
 
     def publish(session: str, event: dict) -> None:

@@ -309,6 +309,15 @@ def open_socket(host: str, number: int) -> socket.socket:
     return sock
 
 
+def listen_host(host: str) -> str:
+    """Return the address for the media port of a service that listens on `host`.
+
+    A service for this PC alone (the demo) still needs more than loopback for media: Firefox pairs a loopback candidate
+    with loopback alone, which it never gathers. Only who was let in over the loopback page knows an ufrag to use.
+    """
+    return {"127.0.0.1": "0.0.0.0", "localhost": "0.0.0.0", "::1": "::"}.get(host, host)
+
+
 def candidate_addresses(host: str, public_ip: str) -> tuple[str, ...]:
     """List the addresses to offer: those set, or the one listened on, or all of the machine that are not link-local."""
     if public_ip:

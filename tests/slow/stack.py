@@ -69,7 +69,6 @@ class Stack:
         self.mode = mode
         own = {
             "TROPA_HOST": "127.0.0.1",
-            "TROPA_PUBLIC_IP": "127.0.0.1",
             "TROPA_PORT": str(free_port()),
             "TROPA_MEDIA_PORT": str(free_port()),
             "TROPA_DATA": str(self.data),
