@@ -174,7 +174,7 @@ def invite(token: str) -> str | Response | tuple[str, int]:
     except invitations.InvitationRefused:
         raise Problem(
             410,
-            _("Invitations work once and for a limited time; this one was used, taken back or has expired."),
+            _("Invitations work once and for a limited time; this one was used, withdrawn or has expired."),
             title=_("This invitation does not work any more"),
             todo=_("Ask the coordinator for a new one. If you have an account already, just log in."),
         ) from None

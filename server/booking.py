@@ -31,15 +31,15 @@ LABELS = {
     "subject": _l("Subject"),
     "grades": _l("Grades"),
     "date": _l("Day"),
-    "time": _l("Beginning"),
+    "time": _l("Start"),
     "minutes": _l("Length"),
-    "host_school_id": _l("School that hosts"),
+    "host_school_id": _l("Host school"),
     "host_person_id": _l("Host"),
     "seminar_id": _l("Seminar"),
     "description": _l("What it is about"),
     "audience": _l("Who may watch"),
     "invited": _l("Invited schools"),
-    "start": _l("Beginning"),
+    "start": _l("Start"),
 }
 DEFAULT_MINUTES = 45
 
@@ -228,7 +228,8 @@ def _host_choices(actor: Actor, school_ids: set[str]) -> list[tuple[str, str]]:
         places = [m.school.name for m in person.memberships if m.school is not None and m.school_id in school_ids]
         district = any(m.school_id is None for m in person.memberships)
         if places or district:
-            found.append((person.id, f"{person.name} – {', '.join(dict.fromkeys(places)) or _('district')}"))
+            where = ", ".join(dict.fromkeys(places)) or _("whole district")
+            found.append((person.id, f"{person.name} – {where}"))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Blueprint, Response, abort
+from flask_babel import force_locale
 from flask_babel import gettext as _
 
 from rules.lifecycle import SessionKind, SessionState
@@ -48,7 +49,8 @@ def subscription(secret: str) -> Response:
     if person is None:
         abort(404)
     sessions = programme.calendar_sessions(people.actor_of(person), database.utc_now() - KEPT)
-    body = calendar_bytes([_entry(session) for session in sessions], f"person-{person.id}@tropa", _("Tropa"))
+    with force_locale(person.locale):  # a calendar program brings no login and no cookie
+        body = calendar_bytes([_entry(session) for session in sessions], f"person-{person.id}@tropa", _("Tropa"))
     return Response(body, content_type="text/calendar; charset=utf-8")
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from server.bothwords import both, problem_bytes
 from server.livefeed import LiveFeed, Mailbox
 
 PATH = re.compile(r"/events/([0-9A-Za-z_-]{1,16})")
@@ -51,15 +52,15 @@ Authorize = Callable[[str, Headers], Grant | Denied]
 FULL = Denied(
     503,
     [(b"content-type", b"application/problem+json"), (b"retry-after", b"10")],
-    b'{"type":"about:blank","title":"Too many watchers","status":503}',
+    problem_bytes(503, both("Too many watchers")),
 )
 NO_SUCH = Denied(
-    404, [(b"content-type", b"application/problem+json")], b'{"type":"about:blank","title":"Not found","status":404}'
+    404, [(b"content-type", b"application/problem+json")], problem_bytes(404, both("There is no such page"))
 )
 ONLY_GET = Denied(
     405,
     [(b"content-type", b"application/problem+json"), (b"allow", b"GET")],
-    b'{"type":"about:blank","title":"Method not allowed","status":405}',
+    problem_bytes(405, both("This address does not work that way")),
 )
 
 

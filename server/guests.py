@@ -33,7 +33,7 @@ def guest_list(session_id: str) -> str | Response | tuple[str, int]:
     if request.method == "POST" and form.check(request.form):
         result = operations.invite(session, facts, form.data, actor, database.utc_now(), form.key)
         if not isinstance(result, Trouble):
-            flash(_("The link is made. Copy it and send it to %(name)s.", name=result.name))
+            flash(_("The link is ready. Copy it and send it to %(name)s.", name=result.name))
             return redirect(f"/sessions/{session.id}/guests", 303)
         status = result.status
         for name, texts in result.errors.items():

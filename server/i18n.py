@@ -33,6 +33,11 @@ def init_app(app: Flask, default_timezone: str) -> None:
 
 
 def _language() -> str:
+    if has_request_context() and request.path.startswith("/api/"):
+        # A program names its language in each request or leaves it to the token's owner; browsers name the system's.
+        named = request.accept_languages.best_match(LANGUAGES)
+        if named:
+            return named
     person = g.get("person")
     if person is not None and person.locale in LANGUAGES:
         return person.locale

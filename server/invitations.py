@@ -75,7 +75,9 @@ def create() -> str | Response | tuple[str, int]:
     now = database.utc_now()
     with database.write(database.LOCK_PEOPLE):
         if repeats.made_before(actor.person_id, form.key, form.data) is not None:
-            flash(_("This invitation was made already, and its link shown. If you have lost it, take it back below."))
+            flash(
+                _("This invitation was made already, and its link shown. Is it lost? Withdraw it below, make another.")
+            )
             return redirect("/invitations")
         days = settings.invitation_days
         row, token = invitations.invite(role, school_id, actor.person_id, now, days, name=name, email=email)
@@ -87,10 +89,10 @@ def create() -> str | Response | tuple[str, int]:
 
 
 def _letter(name: str, place: str, link: str) -> str:
-    return _(
-        "Hello %(name)s,\n\n%(by)s invites you to Tropa, where schools give lessons to one another.\n"
+    greeting = _("Hello, %(name)s!", name=name) if name else _("Hello!")
+    return f"{greeting}\n\n" + _(
+        "%(by)s invites you to Tropa, where schools give lessons to one another.\n"
         "Your role: %(place)s.\n\nOpen this link to begin; it works once:\n%(link)s\n",
-        name=name,
         by=access.current_actor().name,
         place=place,
         link=link,
@@ -105,7 +107,7 @@ def revoke(invitation_id: str) -> Response:
     if row is None or row.role == invitations.FIRST or not in_reach(access.current_actor(), row):
         abort(404)
     if invitations.revoke_invitation(invitation_id, database.utc_now()):
-        flash(_("The invitation is taken back; its link no longer works."))
+        flash(_("The invitation is withdrawn; its link no longer works."))
     else:
         flash(_("This invitation had been used or had expired already."))
     return redirect("/invitations")

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, time
 
 from flask_babel import gettext as _
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from rules.grades import GradeError, canonical, parse
 from rules.lifecycle import SessionKind
@@ -61,6 +61,11 @@ class Suggested(Moment):
         return None if value == "" else super()._deserialize(value, attr, data, **options)
 
 
+def _invited_length(ids: list[str]) -> None:
+    if len(ids) > MOST_INVITED:
+        raise ValidationError(_("At most %(most)s schools can be invited one by one.", most=MOST_INVITED))
+
+
 class _Lesson(Body):
     """What the form and the API share."""
 
@@ -73,7 +78,7 @@ class _Lesson(Body):
     host_person_id = Reference(required=True)
     minutes = Whole(5, 24 * 60, required=True)
     audience = OneOf(tuple(Audience), required=True)
-    invited = fields.List(Reference(), load_default=list, validate=validate.Length(max=MOST_INVITED))
+    invited = fields.List(Reference(), load_default=list, validate=_invited_length)
     seminar_id = Reference(load_default=None, allow_none=True)
 
 

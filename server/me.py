@@ -20,7 +20,7 @@ MAX_TOKENS = 20
 LABELS = {
     "name": lazy_gettext("Your name"),
     "locale": lazy_gettext("Language"),
-    "current": lazy_gettext("Present password"),
+    "current": lazy_gettext("Current password"),
     "password": lazy_gettext("New password"),
     "label": lazy_gettext("What is it for?"),
 }
@@ -112,7 +112,7 @@ def password() -> Response | tuple[str, int]:
             people.set_password(g.person.id, form.data["password"], database.utc_now(), keep_login_id=kept)
             flash(_("The password is changed. You are logged out everywhere else."))
             return redirect("/me")
-        form.refuse("current", _("This is not your present password."))
+        form.refuse("current", _("This is not your current password."))
     return _page(password=form), 422
 
 

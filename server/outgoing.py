@@ -11,6 +11,7 @@ from typing import IO
 import structlog
 from flask import Response, request
 
+from server.bothwords import both, problem_bytes
 from server.problems import Problem
 from server.ranges import answer_file
 
@@ -20,9 +21,10 @@ HEADER = b"x-tropa-part"
 CHUNK_BYTES = 64 * 1024
 STALL_S = 300.0  # a player that pauses comes back with a range; a reader that is gone is let go
 
-MISSING = (
-    b'{"type":"about:blank","title":"The file cannot be read at the moment","status":503,'
-    b'"detail":"The storage does not answer. What was downloaded so far can be continued later."}'
+MISSING = problem_bytes(
+    503,
+    both("The file cannot be read at the moment"),
+    both("The storage does not answer. What was downloaded so far can be continued later."),
 )
 
 Opener = Callable[[str], IO[bytes]]  # opens a stored file by its key, for reading and seeking; blocks

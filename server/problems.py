@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, render_template, request
@@ -103,7 +102,7 @@ def _words(error: HTTPException, status: int) -> Words:
     if isinstance(error, CSRFError):
         return Words(
             _("The form has expired"),
-            _("The page was open for long, or cookies are switched off. Nothing was changed."),
+            _("The page was open for too long, or cookies are switched off. Nothing was changed."),
             _("Go back, reload the page and send the form again."),
             "csrf",
         )
@@ -126,10 +125,10 @@ def _usual(status: int) -> Words:
         404: Words(
             _("There is no such page"),
             _("The address may be mistyped, the thing may be gone, or it is not open to you."),
-            _("Check the address or start from the first page."),
+            _("Check the address or begin at the start page."),
         ),
         405: Words(
-            _("This page cannot be asked that way"), _("Nothing was changed."), _("Open the page from the menu.")
+            _("This address does not work that way"), _("Nothing was changed."), _("Open the page from the menu.")
         ),
         408: Words(
             _("The sending took too long"),
@@ -167,13 +166,7 @@ def _usual(status: int) -> Words:
             _("Try again in a minute."),
         ),
     }
-    if status in table:
-        return table[status]
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = str(status)
-    return Words(phrase, _("Nothing was changed."))
+    return table.get(status) or Words(_("The request was refused"), _("Nothing was changed."))
 
 
 def _json(status: int, words: Words) -> Response:

@@ -76,7 +76,7 @@ class Email(Line):
     def _deserialize(self, value, attr, data, **options) -> str:
         text = super()._deserialize(value, attr, data, **options).lower()
         if text and not EMAIL.fullmatch(text):
-            raise ValidationError(_("This is no e-mail address. It looks like name@school.example."))
+            raise ValidationError(_("This is not an e-mail address; one looks like name@school.example."))
         return text
 
 
@@ -177,6 +177,10 @@ MESSAGES = {
     "null": lazy_gettext("Please fill this in."),
     "invalid": lazy_gettext("This value cannot be used here."),
     "invalid_utf8": lazy_gettext("This value cannot be used here."),
+    "invalid_awareness": lazy_gettext(
+        "Write the time with its offset from UTC, for instance 2026-11-24T10:00:00+07:00."
+    ),
+    "too_large": lazy_gettext("This value cannot be used here."),
     "unknown": lazy_gettext("There is no such field."),
     "type": lazy_gettext("An object with fields is expected."),
 }

@@ -16,7 +16,7 @@ blueprint = Blueprint("schools", __name__)
 
 MAX_KBPS = 1_000_000
 LABELS = {
-    "name": lazy_gettext("Name"),
+    "name": lazy_gettext("Name of the school"),
     "place": lazy_gettext("Village or town"),
     "timezone": lazy_gettext("Time zone"),
     "link_down_kbps": lazy_gettext("Link towards the school, kbit/s"),

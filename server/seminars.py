@@ -94,10 +94,10 @@ def new_seminar() -> str | Response | tuple[str, int]:
     if request.method == "POST" and form.check(request.form):
         result = operations.create(form.data, actor, database.utc_now(), form.key)
         if not isinstance(result, Trouble):
-            flash(_("The seminar is made. Add its lessons."))
+            flash(_("The seminar is created. Now add its lessons."))
             return redirect(f"/seminars/{result.id}", 303)
         trouble = result
-    return _form_page(form, actor, trouble, _("New seminar"), _("Make it"), "/seminars")
+    return _form_page(form, actor, trouble, _("New seminar"), _("Create the seminar"), "/seminars")
 
 
 @blueprint.route("/seminars/<seminar_id>/edit", methods=["GET", "POST"])

@@ -13,6 +13,7 @@ import structlog
 from a2wsgi import WSGIMiddleware
 
 from server import intake, outgoing
+from server.bothwords import both, problem_bytes
 
 log = structlog.get_logger("server.shell")
 
@@ -21,9 +22,10 @@ THREADS = 16
 MAX_WAITING = 400
 MIN_GZIP_BYTES = 500
 COMPRESSIBLE = (b"text/", b"application/json", b"application/problem+json", b"image/svg+xml", b"application/xml")
-FULL = (
-    b'{"type":"about:blank","title":"Too many requests at once","status":503,'
-    b'"detail":"The server is busy. Nothing was changed. Try again in a few seconds."}'
+FULL = problem_bytes(
+    503,
+    both("Too many requests at once"),
+    both("The server is busy. Nothing was changed. Try again in a few seconds."),
 )
 
 Send = Callable[[dict], Awaitable[None]]

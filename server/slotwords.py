@@ -44,7 +44,7 @@ def fault_text(fault: SlotFault) -> str:
     """Say why a start or a length cannot be booked."""
     return {
         SlotFault.TOO_SHORT: _("At least %(least)s minutes, please.", least=MIN_MINUTES),
-        SlotFault.TOO_LONG: _("At most %(most)s minutes, please; book two lessons.", most=MAX_MINUTES),
+        SlotFault.TOO_LONG: _("At most %(most)s minutes, please; or book two lessons.", most=MAX_MINUTES),
         SlotFault.NOT_FIVE_MINUTES: _("The length goes in steps of five minutes."),
         SlotFault.IN_THE_PAST: _("This time has passed. Choose a later one."),
         SlotFault.TOO_FAR_AHEAD: _("At most %(days)s days ahead can be booked.", days=MAX_AHEAD.days),
@@ -63,9 +63,9 @@ def conflict_texts(
         if kind == "channel":
             found[_("All live channels (%(count)d) are taken at this time.", count=channels)] = None
         elif kind == "host":
-            found[_("The host leads another lesson then%(which)s.", which=_which(other, visible))] = None
+            found[_("The host leads another lesson at that time%(which)s.", which=_which(other, visible))] = None
         else:
-            found[_("The link of the school that hosts is taken then%(which)s.", which=_which(other, visible))] = None
+            found[_("The host school's link is in use at that time%(which)s.", which=_which(other, visible))] = None
     return list(found)
 
 

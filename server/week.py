@@ -69,7 +69,7 @@ def asked_day(text: str | None, now: datetime) -> date:
     if day is None or not timetable.FIRST_DAY <= day <= timetable.LAST_DAY:
         raise Problem(
             422,
-            _("This is no day that can be shown."),
+            _("This day cannot be shown."),
             todo=_("Write it like 2026-11-23."),
             extra={"errors": {"date": [_("A day from 2000 to 2100, like 2026-11-23.")]}},
         )

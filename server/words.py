@@ -111,7 +111,7 @@ def rendition_progress(state: str, stage: str, percent: float, eta_s: float | No
     if stage:
         said = f"{said} ({stage_name(stage)})"
     said = f"{said}, {percent:.0f}\u00a0%"
-    return said if eta_s is None else f"{said}, {_('%(time)s left', time=duration(eta_s))}"
+    return said if eta_s is None else ", ".join((said, _("%(time)s left", time=duration(eta_s))))
 
 
 def stage_name(stage: str) -> str:

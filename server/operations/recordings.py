@@ -35,7 +35,7 @@ def downloadable(rendition_id: str, actor: Actor) -> Rendition:
         raise Problem(
             404,
             _("This file is not ready yet."),
-            todo=_("Look at the recording's page for how far it is."),
+            todo=_("The recording's page shows how far it is."),
             slug="not-ready",
         )
     return rendition

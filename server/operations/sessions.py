@@ -84,7 +84,7 @@ def cancel(session: Session, now: datetime) -> Session:
             409,
             _("This lesson is live, over or cancelled already. Nothing was changed."),
             title=_("It cannot be cancelled"),
-            todo=_("Look at its page for how it stands."),
+            todo=_("Its page shows how it stands."),
             slug="not-cancellable",
         ) from None
 
@@ -96,7 +96,7 @@ def require_unchanged(session: Session, version: str) -> None:
             412,
             _("Somebody else changed this lesson in the meantime. Your changes were not saved."),
             title=_("The lesson has changed"),
-            todo=_("Open its page again and look what is new."),
+            todo=_("Open its page again to see what is new."),
             slug="changed-meanwhile",
         )
 

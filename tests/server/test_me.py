@@ -37,7 +37,7 @@ def test_password_needs_the_present_one(app, as_role) -> None:
     browser = as_role("host")
     answer = browser.post("/me/password", {"current": "guess", "password": "long enough"}, page="/me")
     assert answer.status_code == 422
-    assert "not your present password" in answer.get_data(as_text=True)
+    assert "not your current password" in answer.get_data(as_text=True)
 
 
 def test_login_can_be_ended_from_elsewhere(app, as_role) -> None:
