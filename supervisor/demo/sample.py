@@ -26,7 +26,7 @@ from supervisor.demo.district import SampleSession
 
 ACCOUNTS_FILE = "accounts.json"
 ACCOUNTS = ("coordinator", "host", "teacher", "school")
-GUEST = "Гость из соседней школы"
+GUEST = "Ирина Николаевна"
 # Longer than a day of trying things out; a ticket is refused earlier only where its session or bearer is gone.
 TICKET_TIME = timedelta(hours=36)
 # A demo of yesterday left its lesson where it was; today's begins anew.
