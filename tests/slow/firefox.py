@@ -128,6 +128,10 @@ class Firefox:
         """Open a page and wait until it has loaded."""
         self._call("browsingContext.navigate", {"context": self.context, "url": url, "wait": "complete"})
 
+    def before_pages(self, script: str) -> None:
+        """Run a script in every page from now on, before the page's own."""
+        self._call("script.addPreloadScript", {"functionDeclaration": f"() => {{ {script} }}"})
+
     def set_cookie(self, url: str, name: str, value: str) -> None:
         """Put a cookie for the host of a URL into the browser."""
         host = urlsplit(url).hostname

@@ -56,7 +56,16 @@ def _personal_link(stack: Stack, session_id: str, guest_id: str) -> str:
     return f"{stack.base_url}/join/{tickets.make(ticket, tickets.derive(stack.settings.secret_key, 'tickets'))}"
 
 
-# Frames shown, position, a checksum of the pixels, and the loudness since the last question, all as a viewer has them.
+# Keeps the page's connections where a test can ask them for counters; to be run before the page's own scripts.
+RECORD_CONNECTIONS = """(() => {
+  window.tropaConnections = [];
+  const Original = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Original {
+    constructor(...given) { super(...given); window.tropaConnections.push(this); }
+  };
+})()"""
+
+# Frames decoded, position, a checksum of the pixels, and the sound's energy so far, all as a viewer has them.
 PROBE = """(async () => {
   const video = document.querySelector("video");
   const canvas = document.createElement("canvas");
@@ -66,23 +75,16 @@ PROBE = """(async () => {
   const pixels = context.getImageData(0, 0, 64, 36).data;
   let sum = 0;
   for (let i = 0; i < pixels.length; i += 1) sum = (sum * 31 + pixels[i]) % 1000003;
-  const stream = video.srcObject;
-  let loudness = 0;
-  if (stream && stream.getAudioTracks().length) {
-    if (window.probeStream !== stream.id) {
-      window.probeContext ??= new AudioContext();
-      window.probeAnalyser = window.probeContext.createAnalyser();
-      const source = window.probeContext.createMediaStreamSource(new MediaStream(stream.getAudioTracks()));
-      source.connect(window.probeAnalyser);
-      window.probeStream = stream.id;
-    }
-    await window.probeContext.resume();
-    const samples = new Float32Array(2048);
-    window.probeAnalyser.getFloatTimeDomainData(samples);
-    for (const sample of samples) loudness = Math.max(loudness, Math.abs(sample));
+  let [energy, frames] = [0, 0];
+  const connection = window.tropaConnections.at(-1);
+  const report = connection && connection.signalingState !== "closed" ? await connection.getStats() : new Map();
+  for (const entry of report.values()) {
+    if (entry.type !== "inbound-rtp") continue;
+    energy += entry.totalAudioEnergy || 0;
+    frames += entry.framesDecoded || 0;
   }
-  return {stream: stream && stream.id, frames: video.getVideoPlaybackQuality().totalVideoFrames,
-          time: video.currentTime, width: video.videoWidth, sum, loudness};
+  return {stream: video.srcObject && video.srcObject.id, frames, energy,
+          time: video.currentTime, width: video.videoWidth, sum};
 })()"""
 
 
@@ -100,7 +102,7 @@ def wait_playing(page: Page, timeout_s: float, *, other_than: str | None = None)
         first = seen[0]
         moves = now["frames"] - first["frames"] >= 10 and now["time"] > first["time"]
         changes = len({look["sum"] for look in seen}) > 3
-        sounds = max(look["loudness"] for look in seen) > 0.01
+        sounds = now["energy"] > first["energy"]
         return now if moves and changes and sounds else None
 
     try:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from store import database, programme
 from tests.slow.chromium import FakeDevices, launch, make_devices
 from tests.slow.firefox import Firefox, find_firefox
-from tests.slow.livestage import Stage, book_lesson, wait_playing
+from tests.slow.livestage import RECORD_CONNECTIONS, Stage, book_lesson, wait_playing
 from tests.slow.stack import Stack, wait_until
 
 pytestmark = pytest.mark.slow
@@ -68,6 +68,13 @@ def desk(browser: Browser, stack: Stack, stage: Stage) -> Page:
     return page
 
 
+def seat(browser: Browser) -> Page:
+    """Open an empty page of a viewer of their own."""
+    context = browser.new_context()
+    context.add_init_script(RECORD_CONNECTIONS)
+    return context.new_page()
+
+
 def go_live(page: Page) -> None:
     """Try the devices and press the button, then wait until the page says that the lesson is on air."""
     page.click("#open")
@@ -86,7 +93,7 @@ def state_of(stack: Stack, stage: Stage) -> str:
 
 def test_a_lesson_from_chromium_to_both_browsers(stack: Stack, chromium: Browser, stage: Stage) -> None:
     """A viewer who came early sees the lesson begin by itself, picture and sound arrive, and the end is told to all."""
-    early = chromium.new_context().new_page()
+    early = seat(chromium)
     early.goto(stage.links[0])
     assert early.evaluate("document.querySelector('.lead').textContent").strip().endswith("Анна Петровна!")
     until(early, f"{STAGE} === 'waiting'")
@@ -98,6 +105,7 @@ def test_a_lesson_from_chromium_to_both_browsers(stack: Stack, chromium: Browser
     wait_until(lambda: state_of(stack, stage) == "live", PATIENCE_S, "the session is live in the database")
     assert find_firefox(), "Firefox is needed for this test; install firefox-esr"
     with Firefox() as firefox:
+        firefox.before_pages(RECORD_CONNECTIONS)
         firefox.goto(stage.links[1])
         wait_playing(firefox, PATIENCE_S)
         until(host, "/2/.test(document.getElementById('viewers').textContent)")
@@ -112,7 +120,7 @@ def test_a_lesson_from_chromium_to_both_browsers(stack: Stack, chromium: Browser
 def test_a_lesson_from_firefox(stack: Stack, chromium: Browser, stage: Stage) -> None:
     """Firefox gives a lesson that Chromium watches."""
     assert find_firefox(), "Firefox is needed for this test; install firefox-esr"
-    viewer = chromium.new_context().new_page()
+    viewer = seat(chromium)
     viewer.goto(stage.links[0])
     with Firefox() as host:
         host.set_cookie(stack.base_url, "tropa_login", stage.host_cookie)
@@ -128,10 +136,11 @@ def test_killed_media_process_brings_everybody_back(stack: Stack, chromium: Brow
     """After kill -9 of the live plane host and viewers of both browsers are back by themselves, on new connections."""
     host = desk(chromium, stack, stage)
     go_live(host)
-    viewer = chromium.new_context().new_page()
+    viewer = seat(chromium)
     viewer.goto(stage.links[0])
     before = wait_playing(viewer, PATIENCE_S)["stream"]
     with Firefox() as firefox:
+        firefox.before_pages(RECORD_CONNECTIONS)
         firefox.goto(stage.links[1])
         before_firefox = wait_playing(firefox, PATIENCE_S)["stream"]
         killed = stack.kill("-m", "media")
@@ -148,7 +157,7 @@ def test_the_big_button_where_sound_needs_a_click(stack: Stack, devices: FakeDev
         strict = launch(playwright, devices, autoplay=False)
         host = desk(strict, stack, stage)
         go_live(host)
-        viewer = strict.new_context().new_page()
+        viewer = seat(strict)
         viewer.goto(stage.links[0])
         viewer.click("#start", timeout=PATIENCE_S * 1000)
         wait_playing(viewer, PATIENCE_S)
@@ -164,7 +173,7 @@ def test_voice_alone_looks_right(stack: Stack, chromium: Browser, stage: Stage) 
     host.click("[data-source=voice]")
     host.click("#go")
     until(host, f"{STATE} === 'on_air'")
-    viewer = chromium.new_context().new_page()
+    viewer = seat(chromium)
     viewer.goto(stage.links[0])
     until(viewer, "document.getElementById('stage').classList.contains('voice')")
     assert viewer.is_visible(".voice-only")
