@@ -25,7 +25,7 @@ from store import database, people
 from supervisor.embedded_redis import EmbeddedRedis
 from tests.slow.chromium import launch, make_devices
 from tests.slow.firefox import Firefox, find_firefox
-from tests.slow.livestage import wait_playing
+from tests.slow.livestage import RECORD_CONNECTIONS, wait_playing
 from tests.slow.stack import Stack, wait_until
 
 pytestmark = pytest.mark.slow
@@ -91,6 +91,7 @@ def chromium(tmp_path: Path) -> Iterator[Browser]:
 def new_page(browser: Browser) -> Page:
     """Open a page in a browser profile of its own, in Russian as the people here have it."""
     context: BrowserContext = browser.new_context(locale="ru-RU", viewport={"width": 1024, "height": 768})
+    context.add_init_script(RECORD_CONNECTIONS)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     return page
@@ -254,6 +255,7 @@ def test_from_booking_to_download(stack: Stack, chromium: Browser) -> None:
     teacher.click("main a.button[href$='/live']")
     wait_playing(teacher, PATIENCE_S)
     with Firefox() as guest:
+        guest.before_pages(RECORD_CONNECTIONS)
         guest.goto(link)
         wait_playing(guest, PATIENCE_S)
         # A lesson of some seconds, so that there is something to encode.

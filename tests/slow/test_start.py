@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.slow.chromium import launch
-from tests.slow.livestage import wait_playing
+from tests.slow.livestage import RECORD_CONNECTIONS, wait_playing
 from tests.slow.stack import ROOT, free_port, wait_until
 
 pytestmark = pytest.mark.slow
@@ -212,6 +212,7 @@ def test_demo_shows_a_lesson_that_moves_and_sounds(make: Any) -> None:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(locale="ru-RU")
+        page.add_init_script(RECORD_CONNECTIONS)
         page.goto(demo["live"]["watch_url"])
         before = wait_playing(page, START_S)["stream"]
         service.part(PARTS["media"]).kill()
