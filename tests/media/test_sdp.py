@@ -1,0 +1,208 @@
+"""Offers of the clients that people really use, and what is answered to them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from media.answer import (
+    LocalTransport,
+    NoCommonCodec,
+    VoiceRequest,
+    answer_host,
+    answer_viewer,
+    dtls_role,
+    plan_host,
+    plan_viewer,
+)
+from media.sdp import Codec, SdpError, parse_offer
+
+OFFERS = Path(__file__).parent / "offers"
+NAMES = sorted(path.stem for path in OFFERS.glob("*.sdp"))
+LOCAL = LocalTransport("ufrag123", "p" * 24, "AB:CD", ("198.51.100.7", "127.0.0.1"), 8443)
+AV1 = Codec(45, "AV1", 90000, 1)
+H264_MAIN = Codec(106, "H264", 90000, 1, (("packetization-mode", "1"), ("profile-level-id", "4d001f")))
+SSRCS = {"audio": 11, "video": 22, "rtx": 33}
+
+
+def offer_text(name: str) -> str:
+    """Read a recorded offer as it came over the wire."""
+    with open(OFFERS / f"{name}.sdp", newline="", encoding="utf-8") as file:
+        return file.read()
+
+
+def section(answer: str, kind: str) -> list[str]:
+    """Return the lines of the answer's section of this kind."""
+    blocks = answer.split("\r\nm=")
+    return next(block for block in blocks[1:] if block.startswith(kind)).split("\r\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_offers_are_read(name: str) -> None:
+    """Every recorded client gives ICE names, a certificate, an Opus and a video section in one bundle."""
+    offer = parse_offer(offer_text(name))
+    assert [s.kind for s in offer.sections] == ["audio", "video"]
+    assert all(s.usable and s.bundled for s in offer.sections)
+    assert offer.ufrag and offer.password and offer.fingerprints
+    assert any(c.name == "OPUS" for c in offer.sections[0].codecs)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("chromium-whip", "AV1"), ("firefox-whip", "AV1"), ("ffmpeg-whip", "H264"), ("aiortc-whip", "H264")],
+)
+def test_host_gets_the_cheapest_codec_it_offers(name: str, codec: str) -> None:
+    """AV1 before VP9 before H.264 before VP8, with the repair stream that the host offers for it."""
+    plan = plan_host(parse_offer(offer_text(name)))
+    assert plan.video.codec.name == codec
+    assert plan.video.codec.rtx is not None
+    assert plan.audio is not None
+
+
+def test_host_that_comes_back_keeps_the_lesson_s_codec() -> None:
+    """A host that could send AV1 keeps to VP8 while the viewers of the lesson watch VP8."""
+    offer = parse_offer(offer_text("chromium-whip"))
+    assert plan_host(offer, Codec(96, "VP8", 90000, 1)).video.codec.name == "VP8"
+
+
+def test_h264_keeps_its_profile_for_viewers() -> None:
+    """A viewer with several H.264 variants gets the one of the host's profile, in packetization mode 1."""
+    codecs = parse_offer(offer_text("chromium-whep")).sections[1].codecs
+    assert sum(c.name == "H264" for c in codecs) > 2
+    chosen = plan_viewer(parse_offer(offer_text("chromium-whep")), H264_MAIN).video.codec
+    assert chosen.parameter("profile-level-id").startswith("4d")
+    assert chosen.parameter("packetization-mode") == "1"
+
+
+def test_ffmpeg_waits_for_our_first_flight() -> None:
+    """An offer with setup:passive makes us the DTLS client, and the answer says so."""
+    offer = parse_offer(offer_text("ffmpeg-whip"))
+    answer = answer_host(offer, plan_host(offer), LOCAL, VoiceRequest())
+    assert dtls_role(offer) == "client"
+    assert answer.count("a=setup:active\r\n") == 2
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.endswith("whip")])
+def test_answer_to_a_host_asks_for_a_slow_uplink(name: str) -> None:
+    """Opus mono, in-band FEC, 60 ms packets; NACK for voice; PLI and RTX for the picture; we only receive."""
+    offer = parse_offer(offer_text(name))
+    plan = plan_host(offer)
+    answer = answer_host(offer, plan, LOCAL, VoiceRequest(ptime_ms=60, max_average_bps=16000))
+    audio, video = section(answer, "audio"), section(answer, "video")
+    assert "a=ice-lite" in answer
+    assert "a=recvonly" in audio and "a=recvonly" in video
+    assert "a=ptime:60" in audio
+    fmtp = next(line for line in audio if line.startswith("a=fmtp:"))
+    assert {"useinbandfec=1", "stereo=0", "maxaveragebitrate=16000"} <= set(fmtp.split(" ")[1].split(";"))
+    number, rtx = plan.video.codec.payload_type, plan.video.codec.rtx
+    assert f"a=rtcp-fb:{plan.audio.codec.payload_type} nack" in audio
+    assert f"a=rtcp-fb:{number} nack pli" in video
+    assert f"a=fmtp:{rtx} apt={number}" in video
+    assert "a=candidate:1 1 udp 2130706431 198.51.100.7 8443 typ host" in video
+    assert not any(line.startswith("a=extmap") for line in answer.split("\r\n"))
+
+
+def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
+    """Payload types are the viewer's own; our sources and their repair stand in the answer, the media source first."""
+    offer = parse_offer(offer_text("chromium-whep"))
+    plan = plan_viewer(offer, AV1)
+    answer = answer_viewer(offer, plan, LOCAL, SSRCS)
+    video = section(answer, "video")
+    wanted = next(c for c in offer.sections[1].codecs if c.name == "AV1")
+    assert video[0].endswith(f" {wanted.payload_type} {wanted.rtx}")
+    assert "a=sendonly" in video
+    assert "a=ssrc-group:FID 22 33" in video
+    sources = [line for line in video if line.startswith("a=ssrc:")]
+    assert sources == ["a=ssrc:22 cname:tropa", "a=ssrc:33 cname:tropa"]
+    assert "a=ssrc:11 cname:tropa" in section(answer, "audio")
+
+
+def test_viewer_without_the_codec_still_hears() -> None:
+    """A viewer that cannot decode the host's picture gets the voice; its picture section stays, inactive."""
+    offer = parse_offer(offer_text("firefox-whep"))
+    plan = plan_viewer(offer, H264_MAIN)
+    assert plan.video is None and plan.audio is not None
+    answer = answer_viewer(offer, plan, LOCAL, SSRCS)
+    assert "a=inactive" in section(answer, "video")
+    assert "a=group:BUNDLE 0 1\r\n" in answer
+
+
+def test_viewer_with_nothing_in_common_is_told() -> None:
+    """Without Opus and without the codec there is nothing to send."""
+    text = offer_text("aiortc-whep").replace("opus/48000", "speex/16000")
+    with pytest.raises(NoCommonCodec, match="AV1"):
+        plan_viewer(parse_offer(text), AV1)
+
+
+def test_a_data_channel_is_refused_in_place() -> None:
+    """Sections that are not wanted keep their place with port 0, outside the bundle (RFC 8829 5.3.1)."""
+    text = offer_text("chromium-whip").replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0 1 2")
+    text += "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctp-port:5000\r\n"
+    offer = parse_offer(text)
+    answer = answer_host(offer, plan_host(offer), LOCAL, VoiceRequest())
+    assert section(answer, "application")[0] == "application 0 UDP/DTLS/SCTP webrtc-datachannel"
+    assert "a=group:BUNDLE 0 1\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("find", "replacement", "reason"),
+    [
+        ("v=0", "v=1", "v=0"),
+        ("a=ice-ufrag:", "a=ice-u:", "ice-ufrag"),
+        ("a=group:BUNDLE 0 1", "a=group:LS 0 1", "BUNDLE"),
+        ("a=mid:1", "a=mid:0", "same mid"),
+        ("a=setup:passive", "a=setup:holdconn", "setup"),
+        ("sha-256 51:0A", "sha-256 51:", "fingerprint"),
+        ("a=fingerprint:sha-256", "a=fingerprint:sha-1", "fingerprint"),
+        ("m=video 9", "m=video nine", "malformed"),
+        ("UDP/TLS/RTP/SAVPF", "RTP/AVP", "DTLS-SRTP"),
+    ],
+)
+def test_offers_that_cannot_work_say_why(find: str, replacement: str, reason: str) -> None:
+    """Every refusal names what is wrong."""
+    text = offer_text("ffmpeg-whip")
+    assert find in text
+    with pytest.raises(SdpError, match=reason):
+        parse_offer(text.replace(find, replacement))
+
+
+def test_size_and_count_have_limits() -> None:
+    """More than 64 KB, or more than sixteen sections, are refused."""
+    text = offer_text("ffmpeg-whip")
+    with pytest.raises(SdpError, match="larger"):
+        parse_offer(text + "a=x\r\n" * 20_000)
+    with pytest.raises(SdpError, match="sections"):
+        parse_offer(text + "".join(f"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:m{i}\r\n" for i in range(20)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_offers_are_answered_or_refused(name: str) -> None:
+    """Whatever is cut, doubled or changed in an offer, it is answered or refused with an SdpError, never more."""
+    chance = random.Random(name)
+    whole = offer_text(name)
+    outcomes = set()
+    for _ in range(400):
+        text = list(whole)
+        for _ in range(chance.randint(1, 12)):
+            at = chance.randrange(len(text))
+            match chance.randrange(3):
+                case 0:
+                    text[at] = chr(chance.choice((0, 10, 32, 47, 58, 65, 0x663, 0x1F600)))
+                case 1:
+                    del text[at : at + chance.randint(1, 40)]
+                case _:
+                    text[at:at] = text[at : at + chance.randint(1, 40)]
+        try:
+            offer = parse_offer("".join(text))
+            answer_host(offer, plan_host(offer), LOCAL, VoiceRequest())
+            outcomes.add("host")
+        except SdpError:
+            outcomes.add("refused")
+        try:
+            offer = parse_offer("".join(text))
+            answer_viewer(offer, plan_viewer(offer, AV1), LOCAL, SSRCS)
+        except SdpError:
+            continue
+    assert "refused" in outcomes
