@@ -77,7 +77,10 @@ PROBE = """(async () => {
   for (let i = 0; i < pixels.length; i += 1) sum = (sum * 31 + pixels[i]) % 1000003;
   let [energy, frames] = [0, 0];
   const connection = window.tropaConnections.at(-1);
-  const report = connection && connection.signalingState !== "closed" ? await connection.getStats() : new Map();
+  const open = connection && connection.signalingState !== "closed";
+  // In Firefox the counters of a connection that closes meanwhile never come.
+  const late = new Promise((resolve) => setTimeout(() => resolve(new Map()), 1000));
+  const report = open ? await Promise.race([connection.getStats(), late]) : new Map();
   for (const entry of report.values()) {
     if (entry.type !== "inbound-rtp") continue;
     energy += entry.totalAudioEnergy || 0;
