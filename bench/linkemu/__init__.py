@@ -1,0 +1,1 @@
+"""A link emulator in user space, between two TUN devices: rate or trace, delay, jitter, loss, bounded queue."""
