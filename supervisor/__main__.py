@@ -35,19 +35,27 @@ def main(arguments: list[str]) -> int:
         preflight.check_tls(settings)
         lock = preflight.lock_data(settings.data)
         guardian = Guardian()
-        preflight.check_ports(settings)
-        environment |= handed_on(settings)
-        preflight.migrate(settings, environment)
-        if demo:
-            preflight.run_step(("-m", "supervisor.demo", "prepare"), environment, "The demo could not be prepared:")
+        try:
+            return _start(settings, environment, guardian, demo)
+        finally:
+            guardian.dismiss()
+            os.close(lock)
     except (SettingError, preflight.NotReady) as error:
         print(f"Tropa did not start. {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _start(settings: Settings, environment: dict[str, str], guardian: Guardian, demo: bool) -> int:
+    """Prepare what the parts need, then keep them alive until asked to stop."""
+    preflight.check_ports(settings)
+    environment = environment | handed_on(settings)
+    preflight.migrate(settings, environment)
+    if demo:
+        preflight.run_step(("-m", "supervisor.demo", "prepare"), environment, "The demo could not be prepared:")
     stages, environment = plan(settings, environment, demo)
     asyncio.run(_serve(stages, environment, guardian))
-    os.close(lock)
     return 0
 
 
@@ -77,8 +85,9 @@ def plan(settings: Settings, environment: dict[str, str], demo: bool) -> tuple[l
 
     stages.append(
         [
-            Part("worker", python(commands.worker(settings)), stop_grace_s=4),
-            Part("beat", python(commands.beat(settings)), stop_grace_s=2),
+            # Lessons and pages go before files: on a small PC encoding takes what they leave of the processor.
+            Part("worker", python(commands.worker(settings)), stop_grace_s=4, niceness=5),
+            Part("beat", python(commands.beat(settings)), stop_grace_s=2, niceness=5),
         ]
     )
     # A lesson waits for no one: the live plane is stopped with time to seal its recordings, and is back within seconds.

@@ -29,13 +29,19 @@ class Guardian:
     def __init__(self) -> None:
         """Fork the guardian; call it before any thread or event loop exists."""
         reading, self._writing = os.pipe()
-        if os.fork() == 0:
+        self._pid = os.fork()
+        if self._pid == 0:
             os.close(self._writing)
             _watch(reading)
             os._exit(0)
         os.close(reading)
         # The parts must not hold the pipe open, or its end would never be seen.
         os.set_inheritable(self._writing, False)
+
+    def dismiss(self) -> None:
+        """Wait until the guardian is gone; it ends whatever is still noted, which after an orderly stop is nothing."""
+        os.close(self._writing)
+        os.waitpid(self._pid, 0)
 
     def add(self, group: int) -> None:
         """Note a group that must not outlive the supervisor."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from supervisor.backoff import Backoff
 from supervisor.guardian import Guardian, kill_group
@@ -24,6 +25,12 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
     _libc.prctl(PR_SET_PDEATHSIG, number)
 
 
+def _begin(niceness: int) -> None:
+    """Prepare a part's process between fork and exec."""
+    die_with_parent()
+    os.nice(niceness)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A process to keep alive: how it is started, when it counts as ready, how it is stopped."""
@@ -35,6 +42,7 @@ class Part:
     stop_grace_s: float = 5.0
     longest_pause_s: float = 30.0
     once: bool = False  # its end is no death
+    niceness: int = 0
     follows: str = ""  # restarted whenever the part of this name was restarted
 
 
@@ -109,7 +117,7 @@ class Supervisor:
                 env=self._environment,
                 # A group of its own keeps the terminal's Ctrl-C away from it: the order of stopping is decided here.
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(_begin, part.niceness),
             )
         except OSError as error:
             os.close(reading)
