@@ -20,6 +20,8 @@ FIRST_REPORTS_S = 0.5
 MAX_RTT_S = 5.0
 ECHOES_KEPT = 8
 SDES_CNAME = b"tropa"
+REPEATS_PER_REQUEST = 256
+"""Numbers looked at of one NACK; one datagram could name thousands."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,7 @@ class Forwarder:
             if sending is None or sending.stream.ssrc != media_ssrc:
                 continue
             head = self._head(kind)
-            for sequence in lost:
+            for sequence in lost[:REPEATS_PER_REQUEST]:
                 number = sending.number_of(sequence, head)
                 packet = None if number is None else sending.track.packet(number)
                 if packet is not None:

@@ -15,6 +15,8 @@ REPLAY_AFTER_S = 0.7
 """How long a joining viewer waits for a keyframe of its own before the cached pictures are replayed."""
 REPLAY_AT_ONCE_S = 0.5
 """A cached group no older than this costs less than a new keyframe."""
+STALE_S = 5.0
+"""A picture without a packet for this long has been switched off: even a still screen sends a frame a second."""
 VIEWER_INTERVAL_S = 3.0
 """One viewer's requests count this often: a bad link must not turn everybody's stream into keyframes."""
 

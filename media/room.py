@@ -24,6 +24,8 @@ HOST_SILENCE_S = 3.0
 WAITING_S = 60.0
 """A host that was answered and never sent anything gives the room back after this long."""
 AUDIO_HZ, VIDEO_HZ = 48000, 90000
+REPORTS_S = 0.25
+"""How often viewers are looked through for sender reports that are due."""
 MAX_PENDING_HOSTS = 3
 """Hosts answered and not yet connected; the oldest beyond this many is dismissed."""
 
@@ -66,6 +68,8 @@ class Room:
         self._codec_known = False
         self._audio_streams: list[SendStream] = []
         self._video_streams: list[SendStream] = []
+        self._beginning: list[Viewer] = []
+        self._reports_s = 0.0
 
     # Offers.
 
@@ -206,8 +210,9 @@ class Room:
             self.viewers.pop(viewer.resource, None)
             if self.recorder is not None and not self._here(viewer.who.key):
                 self.recorder.viewer_left(viewer.who.key, self._unix_s(now_s))
-        self._list_streams()
-        self._observer.room_changed(self)
+        if not self._ended:
+            self._list_streams()
+            self._observer.room_changed(self)
 
     def _attend(self, viewer: Viewer, now_s: float) -> None:
         who = viewer.who
@@ -222,10 +227,11 @@ class Room:
         here = [viewer for viewer in self.viewers.values() if viewer.peer.connected]
         self._audio_streams = [v.forwarder.audio.stream for v in here if v.forwarder.audio is not None]
         self._video_streams = [v.forwarder.video.stream for v in here if v.live_video]
+        self._beginning = [v for v in here if v.beginning]
 
     def _begin_waiting_viewers(self, track: Track, now_s: float) -> None:
         """Let everybody who waits for a picture begin with the keyframe that has just begun."""
-        waiting = [viewer for viewer in self.viewers.values() if viewer.needs_keyframe]
+        waiting = [viewer for viewer in self._beginning if viewer.needs_keyframe]
         if not waiting or track.gop is None:
             return
         for viewer in waiting:
@@ -238,6 +244,11 @@ class Room:
 
     # Time.
 
+    @property
+    def was_live(self) -> bool:
+        """Whether the lesson has ever been on air."""
+        return self.recorder is not None
+
     def tick(self, now_s: float) -> None:
         """Move on what depends on time; call every 20 ms."""
         host = self._host
@@ -246,12 +257,14 @@ class Room:
                 host.keyframes.ask(now_s)
             host.tick(now_s)
         deaf = host is not None and host.keyframes.deaf
-        moved = [viewer.tick(now_s, deaf) for viewer in list(self.viewers.values())]
-        if any(moved):
-            self._list_streams()
-        wall_s = time.time()
-        for viewer in self.viewers.values():
-            viewer.report(wall_s, now_s)
+        if self._beginning:
+            moved = [viewer.tick(now_s, deaf) for viewer in self._beginning]
+            if any(moved) or not all(viewer.beginning for viewer in self._beginning):
+                self._list_streams()
+        if now_s - self._reports_s >= REPORTS_S:
+            self._reports_s, wall_s = now_s, time.time()
+            for viewer in self.viewers.values():
+                viewer.report(wall_s, now_s)
         self._watch(now_s)
 
     def _watch(self, now_s: float) -> None:
@@ -275,7 +288,7 @@ class Room:
         if isinstance(member, Viewer):
             member.peer.close("left")
             return "viewer"
-        if member is self._host or (self._host is None and self.state == "waiting"):
+        if member is self._host or (self.state == "waiting" and self._pending == [member]):
             self.end("host_left")
         else:
             member.peer.close("left")

@@ -160,7 +160,8 @@ class Service:
         self._told_s.pop(room.session, None)
         if sealed is not None:
             self._sealing.add(sealed)
-        if room.state == "ended":
+        # A host who never got through is no lesson that ended: it may try again from another network.
+        if room.state == "ended" and room.was_live:
             self._publish(room.session, {"type": "ended"})
 
     def _recorder(self, session: str, now_s: float) -> Recorder:

@@ -108,11 +108,20 @@ class Viewer:
         if self._waiting_since_s is None:
             self._waiting_since_s = now_s
         gop = forwarder.video.track.gop
-        age_s = None if gop is None else now_s - gop.started_s
+        age_s = None if gop is None or self._stale(now_s) else now_s - gop.started_s
         if keyframes.start(now_s - self._waiting_since_s, deaf, age_s) is keyframes.Start.REPLAY:
             return self.begin_with(gop, now_s)
         self._ask_keyframe(now_s)
         return False
+
+    def _stale(self, now_s: float) -> bool:
+        """Whether the host has stopped its camera: who comes now must not see the pictures from before."""
+        return now_s - self.forwarder.video.track.last_arrival_s > keyframes.STALE_S
+
+    @property
+    def beginning(self) -> bool:
+        """Whether `tick` has something to do."""
+        return self.forwarder.replaying or self.needs_keyframe
 
     def report(self, unix_s: float, now_s: float) -> None:
         """Send sender reports when they are due."""

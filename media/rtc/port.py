@@ -28,6 +28,7 @@ SILENCE_S = 30.0
 """RFC 7675 5.1: consent that is not renewed for 30 s is gone."""
 ADDRESSES_PER_PEER = 8
 """A peer tries every pair of its own addresses; the oldest beyond this many is forgotten."""
+LAST_FLIGHT_S = 20.0
 IDENTITY_AGE_S = 20 * 86400.0
 """aiortc's certificates are good for 30 days; sessions that begin later get a new one."""
 
@@ -65,12 +66,12 @@ class Peer:
         self.dtls: DtlsPeer | None = None
         self.addresses: dict[tuple, None] = {}
         self.selected: tuple | None = None
-        self.nominated = False
         self.heard_s = now_s
         self.closed = False
         self.wire_sockaddr: object = None
         self._port = port
         self._session: object = None
+        self._connected_s: float | None = None
         self._streams: list[SendStream] = []
 
     def accept(self, role: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
@@ -119,9 +120,18 @@ class Peer:
             self.close("dtls")
         elif self.dtls.connected and self._session is None:
             self._session = srtp_handle(self.dtls.sending)
+            self._connected_s = now_s
             for stream in self._streams:
                 self._point(stream)
             self.handler.connected(now_s)
+
+    def timer(self, now_s: float) -> None:
+        """Run the handshake's timers; they rest once the last flight has had its time (RFC 9147 5.8)."""
+        if self.dtls is None or (self._connected_s is not None and now_s - self._connected_s > LAST_FLIGHT_S):
+            return
+        self.dtls.timer(now_s)
+        if self.dtls.over:
+            self.close("dtls")
 
     def _point(self, stream: SendStream) -> None:
         stream.session = self._session
@@ -188,10 +198,8 @@ class MediaPort:
         for peer in list(self._by_ufrag.values()):
             if now_s - peer.heard_s > SILENCE_S:
                 peer.close("silent")
-            elif peer.dtls is not None:
-                peer.dtls.timer(now_s)
-                if peer.dtls.over:
-                    peer.close("dtls")
+            else:
+                peer.timer(now_s)
 
     def send(self, datagram: bytes, address: tuple) -> None:
         """Send one datagram at once (STUN, DTLS); what the socket refuses is dropped, the protocols repeat."""
@@ -288,7 +296,6 @@ class MediaPort:
             self._by_address[address] = peer
         if address != peer.selected and (nominated or peer.selected is None):
             peer.select(address, self.sock.family)
-        peer.nominated = peer.nominated or nominated
         peer.dtls.begin(now_s)
 
 
