@@ -14,6 +14,8 @@ csrf = CSRFProtect()
 # The limits' texts are read from the application's config at each request.
 limiter = Limiter(
     key_func=get_remote_address,
+    # A fixed window would let twice the limit through at its edge.
+    strategy="moving-window",
     application_limits=[lambda: current_app.config["REQUESTS_LIMIT"]],
     # The front door counts by bearer (server/whip.py): after an outage a school knocks each second from one address.
     application_limits_exempt_when=lambda: request.path.startswith(("/whip/", "/whep/")),
