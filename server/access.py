@@ -119,6 +119,8 @@ def declared(app: Flask, endpoint: str, method: str) -> Declaration | None:
 
 
 def _enforce() -> AnyResponse | None:
+    if request.endpoint is None or (request.endpoint != "static" and not _by_bearer(request.endpoint)):
+        current_actor()  # who asks is known before the first word, so that refusals too are in their language
     refused = request.environ.get("tropa.refused")
     if refused:  # the shell could not take the body: too large, too slow
         abort(refused)
@@ -135,6 +137,11 @@ def _enforce() -> AnyResponse | None:
     if declaration.check is not None and not declaration.check(current_actor()):
         refuse()
     return None
+
+
+def _by_bearer(endpoint: str) -> bool:
+    declaration = declared(current_app, endpoint, request.method)
+    return declaration is not None and declaration.by_bearer
 
 
 def bearer() -> str | None:

@@ -81,6 +81,8 @@ def minutes(count: int) -> str:
     hours, rest = divmod(count, 60)
     if not hours:
         return ngettext("%(num)d min", "%(num)d min", count)
+    if not rest:
+        return _("%(hours)d h", hours=hours)
     return _("%(hours)d h %(minutes)02d min", hours=hours, minutes=rest)
 
 
@@ -92,10 +94,10 @@ def duration(seconds: float) -> str:
 
 
 def grades(text: str) -> str:
-    """Write a grade set, e.g. "grades 5+6"; "" where a session is for no grade in particular."""
+    """Write a grade set, e.g. "grades 5+6", with the dash of a range; "" where a session is for no grade in particular."""
     if not text:
         return ""
-    return _("grade %(grade)s", grade=text) if text.isdigit() else _("grades %(grades)s", grades=text)
+    return _("grade %(grade)s", grade=text) if text.isdigit() else _("grades %(grades)s", grades=text.replace("-", "–"))
 
 
 def link(kbps: int | None) -> str:

@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     environment = {name: value for name, value in os.environ.items() if name != "TROPA_STOP_WITH_PARENT"}
     if demo:
         environment.setdefault("TROPA_HOST", "127.0.0.1")
+        environment.setdefault("TROPA_TIMEZONE", "Asia/Krasnoyarsk")  # where the sample district lies
     try:
         settings = Settings.from_env(environment)
         preflight.check_tls(settings)

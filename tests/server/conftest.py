@@ -107,6 +107,7 @@ class Browser:
     """A test client that behaves like a browser: it keeps cookies and sends forms with their hidden fields."""
 
     def __init__(self, client: FlaskClient) -> None:
+        client.set_cookie("tropa_language", "en")  # the tests' own language; Russian has tests of its own
         self.client = client
         self.get = client.get
 
