@@ -1,0 +1,1 @@
+"""Pure: congestion control of one viewer's downlink: estimate, probe, pace."""

@@ -1,0 +1,271 @@
+"""Pure: how much a viewer's downlink carries, from transport-cc feedback.
+
+Delay first, loss second. The delay signal is the standing queue: the least one-way delay of the last packets over the
+least of the last ten seconds (the minimum over an interval tells a standing queue from a burst, RFC 8289 section 3; the
+base of a path is a windowed minimum, draft-ietf-ccwg-bbr section 5.5.9). While a queue stands, what arrives is what the
+link carries, so the estimate goes below the rate that arrives. Time is an argument; nothing here reads a clock.
+
+Sums are kept per feedback, not per packet: a hundred viewers cost a few list writes for each packet sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from media.twcc import Feedback
+
+START_BPS = 96_000  # voice and the lowest picture at once; the first feedbacks raise it
+FLOOR_BPS = 18_000  # low voice at 60 ms frames with its headers; below this nothing is left to give up
+CEILING_BPS = 20_000_000
+
+BASE_WINDOW_S = 10.0  # draft-ietf-ccwg-bbr, MinRTTFilterLen: long enough to see the link idle once
+NEWEST_PACKETS = 6  # the least delay of so many newest packets is the standing queue; one big packet is no queue
+RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
+LOSS_WINDOW_S = 2.0
+LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
+QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
+DECREASE = 0.85  # draft-ietf-rmcat-gcc-02 section 5.5: beta
+INCREASE_PER_S = 1.08  # the same, section 5.5: eta
+SLOW_INCREASE_PER_S = 1.03  # near the last known capacity, where an overshoot costs voice
+NEAR = 0.85  # the fraction of the last known capacity from which the slow increase holds
+APP_LIMIT = 1.5  # draft-ietf-rmcat-gcc-02 section 5.5: never over 1.5 times what arrives
+LOSS_HIGH = 0.10  # the same, section 6: from here on loss alone means congestion
+SILENCE_S = 0.9  # feedback is due each 0.27 s on the slowest links: three missing mean a stalled link
+SILENCE_DECREASE = 0.7
+SETTLE_S = 0.5  # after a cut the queue needs a round trip and this long to show the effect
+CAPACITY_FADES_S = 20.0  # after so long without overuse the old capacity says nothing more
+PROBE_MARGIN = 0.9  # of the rate at which a probe arrived; the rest is left for other traffic of the school
+PROBE_PACKETS = 4  # fewer arrivals give no rate
+
+HISTORY = 4096  # packets remembered, a power of two: 40 s of a lesson at 100 packets/s
+_MASK = HISTORY - 1
+
+
+class Reason(StrEnum):
+    """Why the estimate last moved; the watch page says it in words."""
+
+    START = "start"
+    STEADY = "steady"
+    QUEUE = "queue"
+    LOSS = "loss"
+    SILENCE = "silence"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one feedback said, in sums."""
+
+    first_arrival_s: float
+    last_arrival_s: float
+    size_bytes: int
+    least_delay_s: float
+    received: int
+    lost: int
+
+
+class Estimator:
+    """Follow one viewer's downlink: tell it what is sent and what feedback says; read `target_bps` and `reason`."""
+
+    __slots__ = (
+        "_acked_to",
+        "_base",
+        "_batches",
+        "_capacity_at_s",
+        "_last_cut_s",
+        "_last_feedback_s",
+        "_last_loss_cut_s",
+        "_last_update_s",
+        "_newest",
+        "_next",
+        "_sizes",
+        "_times",
+        "capacity_bps",
+        "delivered_bps",
+        "in_flight_bytes",
+        "loss",
+        "queue_s",
+        "reason",
+        "rtt_s",
+        "target_bps",
+    )
+
+    def __init__(self, now_s: float, start_bps: float = START_BPS) -> None:
+        self.target_bps = float(start_bps)
+        self.reason = Reason.START
+        self.rtt_s = 0.2
+        self.queue_s = 0.0
+        self.loss = 0.0
+        self.delivered_bps = 0.0
+        self.capacity_bps: float | None = None  # what arrived while a queue stood
+        self.in_flight_bytes = 0  # sent, and no feedback has told of it yet
+        self._times = [0.0] * HISTORY
+        self._sizes = [0] * HISTORY  # 0: nothing sent under this number, or already told of
+        self._next = 0
+        self._acked_to = 0  # everything before it is told of or given up
+        self._batches: deque[_Batch] = deque(maxlen=256)
+        self._base: deque[tuple[float, float]] = deque(maxlen=256)  # (arrival, least delay), delays increasing
+        self._newest: deque[float] = deque(maxlen=NEWEST_PACKETS)
+        self._capacity_at_s = now_s
+        self._last_feedback_s = now_s
+        self._last_update_s = now_s
+        self._last_cut_s = -1e9
+        self._last_loss_cut_s = -1e9
+
+    def sent(self, size_bytes: int, now_s: float) -> int:
+        """Note one packet of `size_bytes` on the wire; return its 16-bit transport-wide sequence number."""
+        sequence = self._next
+        slot = sequence & _MASK
+        if self._sizes[slot]:
+            self.in_flight_bytes -= self._sizes[slot]  # forty seconds without a word: given up
+        self._times[slot] = now_s
+        self._sizes[slot] = size_bytes
+        self.in_flight_bytes += size_bytes
+        self._next = sequence + 1
+        return sequence & 0xFFFF
+
+    @property
+    def next_sequence(self) -> int:
+        """Return the full number of the next packet: probes are named by the numbers of their packets."""
+        return self._next
+
+    def window_bytes(self, feedback_interval_s: float) -> float:
+        """Return how much may be in flight before all but voice waits: round trip, feedback interval and 0.25 s."""
+        return max(2500.0, self.target_bps / 8 * (self.rtt_s + feedback_interval_s + 0.25))
+
+    def on_feedback(self, feedback: Feedback, now_s: float) -> None:
+        """Take in one feedback that arrived at `now_s`; unknown sequence numbers are ignored."""
+        delta = (feedback.base_sequence - self._next) & 0xFFFF
+        base = self._next + (delta - 0x10000 if delta >= 0x8000 else delta)
+        if base < 0 or base + len(feedback.arrivals_s) > self._next or base < self._next - HISTORY:
+            return
+        size, received, least, newest_sent = 0, 0, 1e9, None
+        first = last = 0.0
+        for sequence, arrival_s in enumerate(feedback.arrivals_s, base):
+            slot = sequence & _MASK
+            packet = self._sizes[slot]
+            if arrival_s is None or not packet:
+                continue
+            self._sizes[slot] = 0
+            self.in_flight_bytes -= packet
+            sent_s = self._times[slot]
+            delay = arrival_s - sent_s
+            self._newest.append(delay)
+            if delay < least:
+                least = delay
+            if not received:
+                first = arrival_s
+            last = arrival_s
+            newest_sent = sent_s
+            size += packet
+            received += 1
+        self._last_feedback_s = now_s
+        if newest_sent is not None:
+            lost = self._give_up(now_s)
+            self._note(_Batch(first, last, size, least, received, lost))
+            sample = max(0.001, now_s - newest_sent)
+            self.rtt_s = sample if self.rtt_s > 2 * sample else 0.875 * self.rtt_s + 0.125 * sample
+            self._update(now_s)
+
+    def _give_up(self, now_s: float) -> int:
+        """Count as lost what is older than any feedback could still tell of; return how many packets."""
+        lost = 0
+        oldest = max(self._acked_to, self._next - HISTORY)
+        while oldest < self._next:
+            slot = oldest & _MASK
+            if self._sizes[slot]:
+                if now_s - self._times[slot] < self.rtt_s + SETTLE_S:
+                    break
+                self.in_flight_bytes -= self._sizes[slot]
+                self._sizes[slot] = 0
+                lost += 1
+            oldest += 1
+        self._acked_to = oldest
+        return lost
+
+    def _note(self, batch: _Batch) -> None:
+        self._batches.append(batch)
+        horizon = batch.last_arrival_s - LOSS_WINDOW_S
+        while self._batches[0].last_arrival_s < horizon:
+            self._batches.popleft()
+        while self._base and self._base[-1][1] >= batch.least_delay_s:
+            self._base.pop()
+        self._base.append((batch.last_arrival_s, batch.least_delay_s))
+        while self._base[0][0] < batch.last_arrival_s - BASE_WINDOW_S:
+            self._base.popleft()
+
+    def _measure(self) -> None:
+        self.queue_s = min(self._newest) - self._base[0][1]
+        newest = self._batches[-1].last_arrival_s
+        size = received = lost = 0
+        start = None
+        for batch in self._batches:
+            received += batch.received
+            lost += batch.lost
+            if batch.last_arrival_s >= newest - RATE_WINDOW_S:
+                if start is None:
+                    start = batch.first_arrival_s
+                size += batch.size_bytes
+        # The first packet's own time on the wire lies before the span, one feedback's worth of packets hides that.
+        span = max(newest - (start or newest), 0.1)
+        self.delivered_bps = size * 8 / span
+        told = received + lost
+        self.loss = lost / told if told >= LOSS_SAMPLES else 0.0
+
+    def _update(self, now_s: float) -> None:
+        self._measure()
+        elapsed = min(now_s - self._last_update_s, 1.0)
+        self._last_update_s = now_s
+        if self.queue_s > QUEUE_LIMIT_S:
+            self._cut(now_s)
+        elif self.loss > LOSS_HIGH:
+            if now_s - self._last_loss_cut_s > self.rtt_s + SETTLE_S:
+                self._last_loss_cut_s = now_s
+                self._set(self.target_bps * (1 - 0.5 * self.loss), Reason.LOSS)  # gcc-02 section 6
+        elif self.queue_s < QUEUE_LIMIT_S / 2:
+            self._grow(now_s, elapsed)
+
+    def _cut(self, now_s: float) -> None:
+        """Go below what arrives, the lower the longer the queue, so that it is gone in about a second."""
+        self.capacity_bps = self.delivered_bps
+        self._capacity_at_s = now_s
+        self._last_cut_s = now_s
+        drain = max(0.5, 1.0 - self.queue_s)
+        self._set(min(self.target_bps, self.delivered_bps * min(DECREASE, drain)), Reason.QUEUE)
+
+    def _grow(self, now_s: float, elapsed: float) -> None:
+        if now_s - self._last_cut_s < self.rtt_s + SETTLE_S:
+            return
+        if self.capacity_bps is not None and now_s - self._capacity_at_s > CAPACITY_FADES_S:
+            self.capacity_bps = None
+        near = self.capacity_bps is not None and self.target_bps > NEAR * self.capacity_bps
+        grown = self.target_bps * (SLOW_INCREASE_PER_S if near else INCREASE_PER_S) ** elapsed
+        if grown < APP_LIMIT * self.delivered_bps:
+            self._set(grown, Reason.STEADY)
+
+    def judge_probe(self, arrivals: list[tuple[float, int]]) -> float | None:
+        """Raise the target to what a probe proved: (arrival, bytes) of its packets in order.
+
+        Returns the rate in bit/s at which it arrived, None where too few packets did.
+        """
+        if len(arrivals) < PROBE_PACKETS or arrivals[-1][0] <= arrivals[0][0]:
+            return None
+        rate = sum(size for _, size in arrivals[1:]) * 8 / (arrivals[-1][0] - arrivals[0][0])
+        proven = rate * PROBE_MARGIN
+        if proven > self.target_bps and self.queue_s < 2 * QUEUE_LIMIT_S:
+            self._set(proven, Reason.PROBE)
+            self.capacity_bps = None
+        return rate
+
+    def tick(self, now_s: float) -> None:
+        """Notice silence: packets are out and no feedback comes; call it a few times a second."""
+        silent = now_s - max(self._last_feedback_s, self._last_cut_s)
+        if self.in_flight_bytes > 0 and silent > SILENCE_S + self.rtt_s:
+            self._last_cut_s = now_s
+            self._set(self.target_bps * SILENCE_DECREASE, Reason.SILENCE)
+
+    def _set(self, bps: float, reason: Reason) -> None:
+        self.target_bps = min(max(bps, FLOOR_BPS), CEILING_BPS)
+        self.reason = reason

@@ -1,0 +1,114 @@
+"""The estimator and the prober on scripted links in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+from virtual_link import Link, Run, least_target, mean_target, queue_at
+
+from media import twcc
+from media.cc.estimator import FLOOR_BPS, Estimator, Reason
+
+SLOW = {"picture_bytes": 250, "voice_bytes": 135}
+
+
+@pytest.mark.parametrize(
+    ("rate_kbps", "rtt_s", "loss", "burst", "least_share", "sizes"),
+    [
+        (512, 0.08, 0.0, 1, 0.88, {}),
+        (256, 0.08, 0.01, 1, 0.85, {}),
+        (128, 0.08, 0.0, 1, 0.85, {}),
+        (64, 0.08, 0.0, 1, 0.85, {}),
+        (64, 0.3, 0.02, 3, 0.75, {}),
+        (32, 0.2, 0.0, 1, 0.80, SLOW),
+        (24, 0.6, 0.0, 1, 0.80, SLOW),
+    ],
+)
+def test_a_steady_link_is_used_and_not_filled(rate_kbps, rtt_s, loss, burst, least_share, sizes):
+    """After ten seconds most of the link is used, never more than it carries on average, and the queue stays short."""
+    link = Link(rate_kbps * 1e3, rtt_s / 2, loss=loss, burst=burst)
+    samples = Run(link, rtt_s, **sizes).samples(70)
+    assert least_share <= mean_target(samples, 10, 70) / (rate_kbps * 1e3) <= 1.0
+    assert queue_at(samples, 10, 70, 0.95) < 0.2
+    assert queue_at(samples, 10, 70) < 0.4
+
+
+def test_a_satellite_link_is_found_by_probes():
+    """With 600 ms of round trip, 2 Mbit/s are known to carry a 600 kbit/s picture within ten seconds."""
+    samples = Run(Link(2e6, 0.3), 0.6).samples(30)
+    assert least_target(samples, 10, 30) > 600e3
+
+
+def test_random_loss_alone_does_not_lower_the_rate():
+    """Five per cent of random loss without a queue is for retransmission to mend, not for the rate to fear."""
+    samples = Run(Link(512e3, 0.04, loss=0.05), 0.08).samples(60)
+    assert mean_target(samples, 15, 60) > 0.8 * 512e3
+
+
+def test_a_drop_is_followed_at_once_and_a_rise_within_fifteen_seconds():
+    """512 to 64 and back: the queue is short again two seconds after the drop, the rate is back 15 s after the rise."""
+    link = Link(lambda now_s: 512e3 if now_s < 20 or now_s > 50 else 64e3, 0.04)
+    samples = Run(link, 0.08).samples(90)
+    assert mean_target(samples, 10, 20) > 0.8 * 512e3
+    assert queue_at(samples, 22, 50) < 0.4
+    assert least_target(samples, 30, 50) > 0.6 * 64e3
+    assert mean_target(samples, 22, 50) < 64e3
+    assert least_target(samples, 65, 90) > 0.75 * 512e3
+
+
+def test_a_ramp_down_is_followed():
+    """A link that loses its rate slowly never has a long queue."""
+    link = Link(lambda now_s: max(64e3, 512e3 - now_s * 10e3), 0.04)
+    samples = Run(link, 0.08).samples(60)
+    assert queue_at(samples, 10, 60, 0.98) < 0.25
+
+
+def test_bursts_of_other_traffic_are_survived():
+    """A page loaded by somebody else each ten seconds takes the link for a second; the rate comes back in between."""
+
+    def page(now_s, link):
+        if now_s % 10 < 0.005:
+            link.free_s = max(link.free_s, now_s) + 0.35
+
+    samples = Run(Link(256e3, 0.04), 0.08, meanwhile=page).samples(80)
+    assert mean_target(samples, 20, 80) > 0.5 * 256e3
+
+
+def test_a_competing_download_does_not_starve_the_viewer():
+    """A download that keeps the queue at 300 ms leaves the viewer more than the floor, and all of it when it ends."""
+
+    def download(now_s, link):
+        if 20 < now_s < 50:
+            while link.queue_s(now_s) < 0.3:
+                link.free_s = max(link.free_s, now_s) + 1500 * 8 / 256e3
+
+    samples = Run(Link(256e3, 0.04), 0.08, meanwhile=download).samples(90)
+    assert mean_target(samples, 35, 50) > 2 * FLOOR_BPS
+    assert mean_target(samples, 60, 90) > 0.8 * 256e3
+
+
+def test_silence_lowers_the_rate():
+    """A viewer who is heard no more gets less and less, down to the voice."""
+    samples = Run(Link(512e3, 0.04), 0.08, silent=(20, 40)).samples(60)
+    assert least_target(samples, 35, 40) == FLOOR_BPS
+    assert any(s.reason == Reason.SILENCE for s in samples)
+    assert mean_target(samples, 55, 60) > 0.5 * 512e3
+
+
+def test_feedback_about_packets_never_sent_is_ignored():
+    """A liar's feedback moves nothing."""
+    estimator = Estimator(0.0)
+    before = estimator.target_bps
+    estimator.on_feedback(twcc.Feedback(1, 2, 4000, 0, (1.0, 1.1, 1.2)), 1.0)
+    assert (estimator.target_bps, estimator.in_flight_bytes) == (before, 0)
+
+
+def test_what_is_in_flight_is_known():
+    """Bytes are in flight until a feedback tells of them or they are given up."""
+    estimator = Estimator(0.0)
+    for number in range(4):
+        assert estimator.sent(100, 0.01 * number) == number
+    assert estimator.in_flight_bytes == 400
+    estimator.on_feedback(twcc.Feedback(1, 2, 0, 0, (5.0, None, 5.02)), 0.1)
+    assert estimator.in_flight_bytes == 200
+    estimator.on_feedback(twcc.Feedback(1, 2, 3, 1, (5.03,)), 2.0)
+    assert estimator.in_flight_bytes == 0
