@@ -89,7 +89,7 @@ def choose(
     pressure: Why,
     now_s: float,
 ) -> Standing:
-    """Return the next standing. `costs` holds the rungs that can be had now; `pressure` says why the budget last shrank."""
+    """Return the next standing; `costs` holds the rungs to be had now, `pressure` why the budget last shrank."""
     usable = budget_bps * (1 - RESERVE)
     ceiling = BEST[mode]
     best = _best(costs, voice, usable / UP_MARGIN, ceiling)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from virtual_link import Link, Run, least_target, mean_target, queue_at
 
 from media import twcc
 from media.cc.estimator import FLOOR_BPS, Estimator, Reason
+from tests.media.virtual_link import Link, Run, least_target, mean_target, queue_at
 
 SLOW = {"picture_bytes": 250, "voice_bytes": 135}
 
