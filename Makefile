@@ -8,7 +8,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/message
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run demo test check clean
+.PHONY: run demo test check catalogues clean bench-slowlink
 
 run: .venv/run.stamp $(CATALOGUES)
 	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor run
@@ -23,6 +23,19 @@ test: .venv/dev.stamp $(CATALOGUES)
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Options go in ARGS: make bench-slowlink ARGS="--rows 64 --runs 1"
+bench-slowlink: .venv/dev.stamp
+	@.ci/system-packages
+	$(BIN)/python -m bench.slowlink $(ARGS)
+
+# After a text in the code has changed: brings the catalogues up to date; what is new stands there empty.
+catalogues: .venv/run.stamp
+	@mkdir -p build
+	$(BIN)/pybabel --quiet extract --mapping babel.cfg --keywords _l --keywords lazy_gettext --keywords both \
+	  --project Tropa --no-location --sort-output --output-file build/messages.pot .
+	$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110 \
+	  --input-file build/messages.pot --output-dir translations
 
 clean:
 	rm -rf .venv build $(CATALOGUES)

@@ -70,7 +70,7 @@ def test_a_full_queue_drops_the_rest() -> None:
 
 
 def test_packets_come_no_sooner_than_rate_and_delay_allow() -> None:
-    """Through 200 kbit/s and 50 ms the n-th packet of 500 bytes needs 50 ms and n times 20 ms from the first sending."""
+    """Through 200 kbit/s and 50 ms the n-th packet of 500 bytes lands 50 ms and n times 20 ms after the first start."""
     found = trial("rate=200,delay=50,queue=5000", "rate=200", 101, 500, 0.005)
     began_s = found["seen"][0][1]
     assert numbers(found) == list(range(101))
