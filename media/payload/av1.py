@@ -21,7 +21,7 @@ def _aggregation(payload: bytes) -> tuple[bool, bool, int, bool]:
     return bool(head & 0x80), bool(head & 0x40), head >> 4 & 3, bool(head & 0x08)
 
 
-def _leb128(data: bytes, at: int) -> tuple[int, int]:
+def read_leb128(data: bytes, at: int) -> tuple[int, int]:
     """Return the number at `at` and the offset behind it (AV1 4.10.5: at most eight bytes)."""
     value = 0
     for index in range(8):
@@ -34,7 +34,7 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
     raise MalformedPacket("leb128 number without an end")
 
 
-def _write_leb128(value: int) -> bytes:
+def write_leb128(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -52,7 +52,7 @@ def elements(payload: bytes) -> Iterator[bytes]:
         if count and index == count:  # the last of W elements has no length
             yield payload[at:]
             return
-        size, at = _leb128(payload, at)
+        size, at = read_leb128(payload, at)
         if at + size > len(payload):
             raise MalformedPacket(f"OBU element of {size} bytes in the {len(payload) - at} that are left")
         yield payload[at : at + size]
@@ -66,7 +66,7 @@ def _obu_body(obu: bytes) -> bytes:
     at = 2 if obu[0] & 0x04 else 1
     if not obu[0] & 0x02:
         return obu[at:]
-    size, at = _leb128(obu, at)
+    size, at = read_leb128(obu, at)
     if at + size > len(obu):
         raise MalformedPacket(f"OBU of {size} bytes in the {len(obu) - at} that are left")
     return obu[at : at + size]
@@ -91,7 +91,7 @@ def starts_keyframe(payload: bytes) -> bool:
         elif kind in (OBU_FRAME, OBU_FRAME_HEADER) and has_sequence_header:
             at = 2 if obu[0] & 0x04 else 1
             if obu[0] & 0x02:
-                _, at = _leb128(obu, at)
+                _, at = read_leb128(obu, at)
             # show_existing_frame = 0 and frame_type = KEY_FRAME (AV1 5.9.2) are three zero bits.
             return at < len(obu) and obu[at] >> 5 == 0
     return has_sequence_header and new_sequence
@@ -146,7 +146,7 @@ def _with_size(obu: bytes) -> bytes:
         raise MalformedPacket("forbidden bit of an OBU header is set")
     header = bytes([obu[0] | 0x02]) + (obu[1:2] if obu[0] & 0x04 else b"")
     body = _obu_body(obu)
-    return header + _write_leb128(len(body)) + body
+    return header + write_leb128(len(body)) + body
 
 
 def frame_size(frame: bytes) -> tuple[int, int] | None:
@@ -155,7 +155,7 @@ def frame_size(frame: bytes) -> tuple[int, int] | None:
     while at < len(frame):
         header = frame[at]
         body_at = at + (2 if header & 0x04 else 1)
-        size, body_at = _leb128(frame, body_at)
+        size, body_at = read_leb128(frame, body_at)
         if header >> 3 & 0x0F == OBU_SEQUENCE_HEADER:
             return _sequence_size(frame[body_at : body_at + min(size, MAX_SEQUENCE_HEADER_BYTES)])
         at = body_at + size
