@@ -6,10 +6,13 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import secrets
 import signal
+import socket
 import sys
 import time
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -17,7 +20,8 @@ from config import SettingError, Settings
 from media.control import make_app
 from media.metrics import make_metrics
 from media.registry import Registry
-from media.rtc.port import MediaPort, candidate_addresses, listen_host, open_socket
+from media.rtc.addresses import candidate_addresses, listen_host, open_tcp, open_udp
+from media.rtc.port import MediaPort
 from media.service import Service
 from rules.tickets import derive
 
@@ -48,11 +52,9 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    try:
-        sock = open_socket(host := listen_host(settings.host), settings.media_port)
-    except OSError as error:
-        raise OSError(f"UDP port {settings.media_port} on {settings.host} is not free: {error}") from error
-    port = MediaPort(sock, time.monotonic)
+    _raise_file_limit()
+    host = listen_host(settings.host)
+    port = MediaPort(_open(open_udp, host, settings), _open(open_tcp, host, settings), time.monotonic)
     addresses = candidate_addresses(host, settings.public_ip)
     outbox: list[Registry] = []
 
@@ -91,7 +93,7 @@ async def _serve(settings: Settings) -> None:
         tasks.add(asyncio.create_task(outbox[0].run(), name="registry"))
     port.attach(loop)
     _announce(settings, control, node)
-    logger.info("media on UDP %s, candidates %s, control %s", port.number, ", ".join(addresses), control)
+    logger.info("media on UDP and TCP %s, candidates %s, control %s", port.number, ", ".join(addresses), control)
     stop = asyncio.create_task(stopping.wait(), name="stop")
     try:
         done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,6 +109,21 @@ async def _serve(settings: Settings) -> None:
         for registry in outbox:
             await registry.close()
         await runner.cleanup()
+
+
+def _open(how: Callable[[str, int], socket.socket], host: str, settings: Settings) -> socket.socket:
+    """Open one of the two sockets. Raises OSError that names it."""
+    try:
+        return how(host, settings.media_port)
+    except OSError as error:
+        kind = "TCP" if how is open_tcp else "UDP"
+        raise OSError(f"{kind} port {settings.media_port} on {settings.host} is not free: {error}") from error
+
+
+def _raise_file_limit() -> None:
+    """Take as many files as the system allows: a viewer over TCP is one, and 1,024 is the usual first limit."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _listen(runner: web.AppRunner, where: str) -> str:

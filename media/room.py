@@ -12,7 +12,8 @@ from media.answer import LocalTransport, VoiceRequest, dtls_role, plan_host, pla
 from media.host import Host
 from media.ingest import Track, TrackPacket
 from media.recorder import Recorder
-from media.rtc.port import MediaPort, Peer
+from media.rtc.peer import Peer
+from media.rtc.port import MediaPort
 from media.rtc.srtp import SendStream
 from media.rtp import RtpPacket
 from media.sdp import Codec, Offer
@@ -78,7 +79,7 @@ class Room:
         plan = plan_host(offer, self.codec)
         host = Host(self._port, plan, self)
         text = host.answer(offer, self._local(host.peer, addresses), voice)
-        host.peer.accept(dtls_role(offer), offer.fingerprints)
+        host.peer.accept(dtls_role(offer), offer.fingerprints, offer.ufrag)
         self._pending.append(host)
         if len(self._pending) > MAX_PENDING_HOSTS:
             self._pending[0].peer.close("replaced")
@@ -92,7 +93,7 @@ class Room:
         tracks = (self._tracks["audio"], self._tracks["video"])
         viewer = Viewer(self._port, who, plan, tracks, self._viewer_changed, self._ask_keyframe)
         text = viewer.answer(offer, self._local(viewer.peer, addresses))
-        viewer.peer.accept(dtls_role(offer), offer.fingerprints)
+        viewer.peer.accept(dtls_role(offer), offer.fingerprints, offer.ufrag)
         self.viewers[viewer.resource] = viewer
         return viewer, text
 

@@ -59,7 +59,8 @@ class Viewer:
     def _sending(self, kind: str, plan, track: Track) -> Sending | None:
         if plan is None:
             return None
-        return Sending(self.peer.stream(self.ssrcs[kind], plan.codec.payload_type), track, _small_start())
+        stream = self.peer.stream(self.ssrcs[kind], plan.codec.payload_type, urgent=kind == "audio")
+        return Sending(stream, track, _small_start())
 
     def _repair_stream(self):
         video = self.plan.video

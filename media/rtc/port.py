@@ -1,4 +1,4 @@
-"""One UDP socket for all sessions: told apart by ufrag at first, by address afterwards.
+"""One port for all sessions, over UDP and TCP: told apart by ufrag at first, by address or connection afterwards.
 
 Nothing here may raise on what a stranger sends: it is counted and dropped.
 """
@@ -6,40 +6,32 @@ Nothing here may raise on what a stranger sends: it is counted and dropped.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import psutil
 
 from media.rtc import ice
-from media.rtc.dtls import DtlsPeer, Identity
-from media.rtc.srtp import Batch, SendStream, socket_address, srtp_handle
+from media.rtc.dtls import Identity
+from media.rtc.peer import Handler, Path, Peer
+from media.rtc.srtp import Batch
+from media.rtc.tcp import TcpDoor, TcpLink
 
 logger = logging.getLogger(__name__)
 
-SOCKET_BUFFER_BYTES = 8 * 1024 * 1024
 DATAGRAMS_PER_WAKE = 256
 MAX_DATAGRAM_BYTES = 2048
 SILENCE_S = 30.0
 """RFC 7675 5.1: consent that is not renewed for 30 s is gone."""
-ADDRESSES_PER_PEER = 8
+PATHS_PER_PEER = 8
 """A peer tries every pair of its own addresses; the oldest beyond this many is forgotten."""
-LAST_FLIGHT_S = 20.0
+PATH_SILENT_S = 4.0
+"""A peer that checks another path while its own has been silent for so long has moved, nominating or not.
+
+Browsers check the path that they use each 2.5 s; aioice never nominates again when a NAT has given it another address.
+"""
 IDENTITY_AGE_S = 20 * 86400.0
 """aiortc's certificates are good for 30 days; sessions that begin later get a new one."""
-
-
-class Handler(Protocol):
-    """What a session is told about its peer. `now_s` is the port's clock (monotonic seconds)."""
-
-    def connected(self, now_s: float) -> None: ...
-    def rtp(self, data: bytes, now_s: float) -> None: ...
-    def rtcp(self, data: bytes, now_s: float) -> None: ...
-    def closed(self, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -56,103 +48,20 @@ class PortCounters:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
 
-class Peer:
-    """One remote end: its ICE credentials on our side, its path, its DTLS and its outgoing streams."""
-
-    def __init__(self, port: MediaPort, handler: Handler, now_s: float) -> None:
-        self.ufrag, self.password = ice.credentials()
-        self.identity = port.identity
-        self.handler = handler
-        self.dtls: DtlsPeer | None = None
-        self.addresses: dict[tuple, None] = {}
-        self.selected: tuple | None = None
-        self.heard_s = now_s
-        self.closed = False
-        self.wire_sockaddr: object = None
-        self._port = port
-        self._session: object = None
-        self._connected_s: float | None = None
-        self._streams: list[SendStream] = []
-
-    def accept(self, role: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
-        """Take what the offer says about the other end's DTLS: our role ("client" or "server"), its certificates."""
-        self.dtls = DtlsPeer(self.identity, role, fingerprints, self._send)
-
-    @property
-    def connected(self) -> bool:
-        """Whether media can flow."""
-        return self._session is not None and not self.closed
-
-    def stream(self, ssrc: int, payload_type: int) -> SendStream:
-        """Make an outgoing stream; it sends nothing before the peer is connected."""
-        stream = SendStream(ssrc, payload_type)
-        self._streams.append(stream)
-        self._point(stream)
-        return stream
-
-    def send_rtcp(self, data: bytes) -> None:
-        """Queue one RTCP packet, if there is anybody to take it."""
-        if self.connected:
-            self._port.batch.rtcp(self._session, self.wire_sockaddr, data)
-
-    def close(self, reason: str) -> None:
-        """End the session: close_notify, forget the addresses, tell the handler once."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.dtls is not None:
-            self.dtls.shut()
-        for stream in self._streams:
-            stream.address = None
-        self._port.forget(self)
-        self.handler.closed(reason)
-
-    def select(self, address: tuple, family: int) -> None:
-        """Send to this address from now on."""
-        self.selected = address
-        self.wire_sockaddr = socket_address(family, address)
-        for stream in self._streams:
-            self._point(stream)
-
-    def dtls_changed(self, now_s: float) -> None:
-        """Follow the DTLS state after a datagram or a timer."""
-        if self.dtls.over:
-            self.close("dtls")
-        elif self.dtls.connected and self._session is None:
-            self._session = srtp_handle(self.dtls.sending)
-            self._connected_s = now_s
-            for stream in self._streams:
-                self._point(stream)
-            self.handler.connected(now_s)
-
-    def timer(self, now_s: float) -> None:
-        """Run the handshake's timers; they rest once the last flight has had its time (RFC 9147 5.8)."""
-        if self.dtls is None or (self._connected_s is not None and now_s - self._connected_s > LAST_FLIGHT_S):
-            return
-        self.dtls.timer(now_s)
-        if self.dtls.over:
-            self.close("dtls")
-
-    def _point(self, stream: SendStream) -> None:
-        stream.session = self._session
-        stream.address = self.wire_sockaddr if self.connected else None
-
-    def _send(self, datagram: bytes) -> None:
-        if self.selected is not None:
-            self._port.send(datagram, self.selected)
-
-
 class MediaPort:
-    """The socket, the sessions behind it and the batch of packets on their way out."""
+    """Both sockets, the sessions behind them and the batch of packets on their way out."""
 
-    def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, listening: socket.socket, clock: Callable[[], float]) -> None:
+        """`sock` is bound over UDP, `listening` listens on the same number over TCP; `clock` gives seconds."""
         self.sock = sock
+        self.tcp = TcpDoor(listening, clock, self._arrived, self._lost)
         self.counters = PortCounters()
         self.batch = Batch(sock)
         self.clock = clock
         self.number = sock.getsockname()[1]
+        self._peers: dict[Peer, None] = {}
         self._by_ufrag: dict[str, Peer] = {}
-        self._by_address: dict[tuple, Peer] = {}
+        self._by_path: dict[Path, Peer] = {}
         self._identity = Identity()
         self._identity_made_s = clock()
 
@@ -166,48 +75,73 @@ class MediaPort:
     @property
     def sessions(self) -> int:
         """How many peers the port knows."""
-        return len(self._by_ufrag)
+        return len(self._peers)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read the socket from the event loop."""
+        """Read both sockets from the event loop."""
         loop.add_reader(self.sock.fileno(), self._readable)
+        self.tcp.attach(loop)
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Stop reading, say goodbye to everybody, close the socket."""
+        """Stop reading, say goodbye to everybody, close the sockets."""
         loop.remove_reader(self.sock.fileno())
-        for peer in list(self._by_ufrag.values()):
+        for peer in list(self._peers):
             peer.close("shutdown")
         self.batch.flush()
+        self.tcp.detach()
         self.sock.close()
 
     def peer(self, handler: Handler) -> Peer:
         """Make room for a session that has just been offered."""
         peer = Peer(self, handler, self.clock())
-        self._by_ufrag[peer.ufrag] = peer
+        self._peers[peer] = None
+        self.know_name(peer)
         return peer
 
+    def know_name(self, peer: Peer) -> None:
+        """Let checks find a session by its present ufrag."""
+        self._by_ufrag[peer.ufrag] = peer
+
+    def forget_name(self, ufrag: str) -> None:
+        """Let checks by this ufrag go unanswered."""
+        self._by_ufrag.pop(ufrag, None)
+
     def forget(self, peer: Peer) -> None:
-        """Drop a session's names."""
-        self._by_ufrag.pop(peer.ufrag, None)
-        for address in peer.addresses:
-            if self._by_address.get(address) is peer:
-                del self._by_address[address]
+        """Drop a session's names and paths; its connections are closed."""
+        self._peers.pop(peer, None)
+        self.forget_name(peer.ufrag)
+        if peer.former is not None:
+            self.forget_name(peer.former[0])
+        for path in list(peer.paths):
+            self._drop_path(peer, path)
+
+    def _drop_path(self, peer: Peer, path: Path) -> None:
+        peer.paths.pop(path, None)
+        if self._by_path.get(path) is peer:
+            del self._by_path[path]
+            if isinstance(path, TcpLink):
+                path.close("session over")
 
     def tick(self, now_s: float) -> None:
         """Run DTLS timers and end the sessions that have gone silent; call every 100 ms or so."""
-        for peer in list(self._by_ufrag.values()):
+        for peer in list(self._peers):
             if now_s - peer.heard_s > SILENCE_S:
                 peer.close("silent")
             else:
                 peer.timer(now_s)
+        self.tcp.tick(now_s)
 
-    def send(self, datagram: bytes, address: tuple) -> None:
+    def send(self, datagram: bytes, path: Path) -> None:
         """Send one datagram at once (STUN, DTLS); what the socket refuses is dropped, the protocols repeat."""
+        if isinstance(path, TcpLink):
+            path.take(datagram, urgent=True)
+            path.flush()
+            return
         try:
-            self.sock.sendto(datagram, address)
+            self.sock.sendto(datagram, path)
         except OSError as error:
             self.counters.drop("unsendable")
-            logger.debug("cannot send to %s: %s", address, error)
+            logger.debug("cannot send to %s: %s", path, error)
 
     def _readable(self) -> None:
         now_s = self.clock()
@@ -219,15 +153,36 @@ class MediaPort:
             except OSError as error:
                 logger.debug("receive error: %s", error)
                 break
-            try:
-                self._datagram(data, address, now_s)
-            except Exception:
-                # The boundary of one datagram: a fault in one session must not stop the socket of all.
-                self.counters.drop("fault")
-                logger.exception("fault while taking a datagram in")
+            self._take(data, address, now_s)
         self.batch.flush()
 
-    def _datagram(self, data: bytes, address: tuple, now_s: float) -> None:
+    def _arrived(self, packets: list[bytes], link: TcpLink) -> None:
+        """Take what came over a connection. Whoever begins with anything but a good check is shown out."""
+        now_s = self.clock()
+        for data in packets:
+            self._take(data, link, now_s)
+            if not link.known:
+                link.close("no check")
+                break
+        self.batch.flush()
+
+    def _lost(self, link: TcpLink) -> None:
+        """Forget a connection that has ended; its session waits for the next check, over whatever path."""
+        peer = self._by_path.pop(link, None)
+        if peer is not None:
+            peer.paths.pop(link, None)
+            if peer.selected is link:
+                peer.select(None)
+
+    def _take(self, data: bytes, path: Path, now_s: float) -> None:
+        try:
+            self._datagram(data, path, now_s)
+        except Exception:
+            # The boundary of one datagram: a fault in one session must not stop the port of all.
+            self.counters.drop("fault")
+            logger.exception("fault while taking a datagram in")
+
+    def _datagram(self, data: bytes, path: Path, now_s: float) -> None:
         """Sort one datagram by its first byte (RFC 7983 7)."""
         counters = self.counters
         counters.received += 1
@@ -237,32 +192,34 @@ class MediaPort:
             return
         first = data[0]
         if first < 4:
-            self._stun(data, address, now_s)
+            self._stun(data, path, now_s)
             return
-        peer = self._by_address.get(address)
+        peer = self._by_path.get(path)
         if peer is None:
             counters.drop("stranger")
         elif 128 <= first < 192:
-            self._media(peer, data, now_s)
+            self._media(peer, data, path, now_s)
         elif 20 <= first < 64:
             peer.dtls.receive(data)
             peer.dtls_changed(now_s)
         else:
             counters.drop("unknown")
 
-    def _media(self, peer: Peer, data: bytes, now_s: float) -> None:
+    def _media(self, peer: Peer, data: bytes, path: Path, now_s: float) -> None:
         rtcp = 192 <= data[1] <= 223
         plain = peer.dtls.unprotect_rtcp(data) if rtcp else peer.dtls.unprotect_rtp(data)
         if plain is None:
             self.counters.drop("srtp")
             return
         peer.heard_s = now_s
+        if path == peer.selected:
+            peer.selected_heard_s = now_s
         if rtcp:
             peer.handler.rtcp(plain, now_s)
         else:
             peer.handler.rtp(plain, now_s)
 
-    def _stun(self, data: bytes, address: tuple, now_s: float) -> None:
+    def _stun(self, data: bytes, path: Path, now_s: float) -> None:
         self.counters.stun += 1
         parsed = ice.parse_check(data) if ice.looks_like_stun(data) else None
         if parsed is None:
@@ -273,74 +230,38 @@ class MediaPort:
         if peer is None or peer.dtls is None:
             self.counters.drop("ufrag")
             return
-        check = ice.respond(message, peer.password, address)
+        former = peer.former is not None and ufrag == peer.former[0]
+        password = peer.former[1] if former else peer.password
+        check = ice.respond(message, password, path.address if isinstance(path, TcpLink) else path)
         if check is None:
             self.counters.drop("stun_integrity")
             return
-        self.send(check.response, address)
-        if check.accepted:
-            self._learn(peer, address, check.nominated, now_s)
+        self.send(check.response, path)
+        if not check.accepted:
+            return
+        if isinstance(path, TcpLink):
+            self.tcp.recognised(path)
+        self._learn(peer, path, check.nominated and not former, now_s)
+        if not former:
+            peer.settle()
 
-    def _learn(self, peer: Peer, address: tuple, nominated: bool, now_s: float) -> None:
-        """Take note of a path. The first serves until one is nominated; a later nomination moves the session."""
+    def _learn(self, peer: Peer, path: Path, nominated: bool, now_s: float) -> None:
+        """Take note of a path. The first serves until one is nominated; a later nomination moves the session.
+
+        So does a check over any path while the present one is silent: a NAT that has forgotten its mapping gives the
+        same peer another address.
+        """
         peer.heard_s = now_s
-        if address not in peer.addresses:
-            peer.addresses[address] = None
-            self._by_address[address] = peer
-            if len(peer.addresses) > ADDRESSES_PER_PEER:
-                oldest = next(a for a in peer.addresses if a != peer.selected)
-                del peer.addresses[oldest]
-                if self._by_address.get(oldest) is peer:
-                    del self._by_address[oldest]
-        elif self._by_address.get(address) is not peer:
-            self._by_address[address] = peer
-        if address != peer.selected and (nominated or peer.selected is None):
-            peer.select(address, self.sock.family)
+        if path not in peer.paths:
+            peer.paths[path] = None
+            self._by_path[path] = peer
+            if len(peer.paths) > PATHS_PER_PEER:
+                self._drop_path(peer, next(p for p in peer.paths if p != peer.selected))
+        elif self._by_path.get(path) is not peer:
+            self._by_path[path] = peer
+        silent = now_s - peer.selected_heard_s > PATH_SILENT_S
+        if path != peer.selected and (nominated or silent or peer.selected is None):
+            peer.select(path)
+        if path == peer.selected:
+            peer.selected_heard_s = now_s
         peer.dtls.begin(now_s)
-
-
-def open_socket(host: str, number: int) -> socket.socket:
-    """Bind the UDP port; a host with a colon is IPv6 and takes IPv4 too. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
-        sock.bind((host, number))
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def listen_host(host: str) -> str:
-    """Return the address for the media port of a service that listens on `host`.
-
-    A service for this PC alone (the demo) still needs more than loopback for media: Firefox pairs a loopback candidate
-    with loopback alone, which it never gathers. Only who was let in over the loopback page knows an ufrag to use.
-    """
-    return {"127.0.0.1": "0.0.0.0", "localhost": "0.0.0.0", "::1": "::"}.get(host, host)
-
-
-def candidate_addresses(host: str, public_ip: str) -> tuple[str, ...]:
-    """List the addresses to offer: those set, or the one listened on, or all of the machine that are not link-local."""
-    if public_ip:
-        return tuple(part.strip() for part in public_ip.split(",") if part.strip())
-    if host not in ("0.0.0.0", "::", ""):
-        return (host,)
-    found = []
-    for entries in psutil.net_if_addrs().values():
-        for entry in entries:
-            if entry.family not in (socket.AF_INET, socket.AF_INET6) or (
-                entry.family == socket.AF_INET6 and host != "::"
-            ):
-                continue
-            address = ipaddress.ip_address(entry.address.partition("%")[0])
-            if not address.is_link_local:
-                found.append(address)
-    # Loopback last: it is right only for the machine itself, where it serves a lesson without any network.
-    found.sort(key=lambda a: (a.is_loopback, a.version, int(a)))
-    return tuple(dict.fromkeys(str(a) for a in found))

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import cffi
 import pylibsrtp
@@ -38,14 +39,23 @@ _os.cdef(
 _libc = _os.dlopen(None)
 
 
+class Link(Protocol):
+    """A path that is no address of the UDP socket: a TCP connection with a queue of its own."""
+
+    def take(self, packet: bytes, urgent: bool) -> None: ...
+    def flush(self) -> None: ...
+
+
 class SendStream:
     """One RTP stream to one peer: what differs between viewers of the same packet, and where it goes.
 
-    `sequence_delta` and `timestamp_delta` are added to the room's numbers (mod 2^16 and 2^32).
+    `sequence_delta` and `timestamp_delta` are added to the room's numbers (mod 2^16 and 2^32). `address` is a sockaddr,
+    or the same as `link` where the path is one; an `urgent` stream (voice) overtakes the others there.
     """
 
     __slots__ = (
         "address",
+        "link",
         "octets",
         "packets",
         "payload_type",
@@ -53,10 +63,12 @@ class SendStream:
         "session",
         "ssrc",
         "timestamp_delta",
+        "urgent",
     )
 
-    def __init__(self, ssrc: int, payload_type: int) -> None:
+    def __init__(self, ssrc: int, payload_type: int, urgent: bool = False) -> None:
         self.ssrc = ssrc
+        self.urgent = urgent
         self.payload_type = payload_type
         self.sequence_delta = 0
         self.timestamp_delta = 0
@@ -64,13 +76,18 @@ class SendStream:
         self.octets = 0
         self.session: object = None
         self.address: object = None
+        self.link: Link | None = None
 
 
 @dataclass(slots=True)
 class EgressCounters:
-    """What left the socket and what did not, in packets and bytes (UDP payload) since the start."""
+    """What left the socket and what did not, in packets and bytes (UDP payload) since the start.
+
+    `linked` went to the queues of TCP connections, which count their own drops.
+    """
 
     packets: int = 0
+    linked: int = 0
     bytes: int = 0
     batches: int = 0
     dropped_full: int = 0
@@ -115,6 +132,7 @@ class Batch:
         self._iovecs = _os.new("struct iovec[]", SLOTS)
         self._messages = _os.new("struct mmsghdr[]", SLOTS)
         self._names: list[object] = [None] * SLOTS
+        self._links: set[Link] = set()
         name_bytes = 28 if sock.family == socket.AF_INET6 else 16
         for i in range(SLOTS):
             self._iovecs[i].iov_base = _os.cast("void *", base + i * SLOT_BYTES)
@@ -165,16 +183,25 @@ class Batch:
             if protect(stream.session, slots[i], length):
                 self.counters.dropped_srtp += 1
                 continue
+            stream.packets += 1
+            stream.octets += length_bytes
+            if stream.link is not None:
+                self._hand_over(stream.link, view, length[0], stream.urgent)
+                continue
             iovecs[i].iov_len = length[0]
             # The list keeps the sockaddr alive until the batch has left: the peer may move in the meantime.
             names[i] = headers[i].msg_name = stream.address
             i += 1
-            stream.packets += 1
-            stream.octets += length_bytes
         self._count = i
 
-    def rtcp(self, session: object, address: object, data: bytes) -> None:
-        """Queue one RTCP compound packet, encrypted for the peer."""
+    def _hand_over(self, link: Link, view: memoryview, length: int, urgent: bool) -> None:
+        """Give one encrypted packet to a TCP connection; its slot is free again."""
+        link.take(bytes(view[:length]), urgent)
+        self._links.add(link)
+        self.counters.linked += 1
+
+    def rtcp(self, session: object, address: object, data: bytes, link: Link | None = None) -> None:
+        """Queue one RTCP compound packet, encrypted for the peer, whose path is an address or a link."""
         if len(data) > MAX_BODY_BYTES:
             self.counters.dropped_srtp += 1
             return
@@ -186,12 +213,19 @@ class Batch:
         if _lib.srtp_protect_rtcp(session, self._slots[i], self._length):
             self.counters.dropped_srtp += 1
             return
+        if link is not None:
+            self._hand_over(link, self._views[i], self._length[0], urgent=True)
+            return
         self._iovec_at[i].iov_len = self._length[0]
         self._names[i] = self._header_at[i].msg_name = address
         self._count = i + 1
 
     def flush(self) -> None:
         """Send what is queued. Never raises: what could not leave is counted."""
+        if self._links:
+            links, self._links = self._links, set()
+            for link in links:
+                link.flush()
         sent, total, counters = 0, self._count, self.counters
         self._count = 0
         while sent < total:
