@@ -242,14 +242,22 @@ def _accepted(
         lines.append(f"a=rtcp-fb:{number} nack pli")
     if rtx is not None:
         lines += [f"a=rtpmap:{rtx} rtx/{codec.clock_rate}", f"a=fmtp:{rtx} apt={number}"]
-    return lines + extra + _candidates(local)
+    return lines + extra + candidates(local)
 
 
-def _candidates(local: LocalTransport) -> list[str]:
-    """List host candidates, the first preferred (RFC 8839 5.1, priorities by RFC 8445 5.1.2.1)."""
-    top = (126 << 24) + (65535 << 8) + 255
-    lines = [
-        f"a=candidate:{i + 1} 1 udp {top - i * PRIORITY_STEP} {address} {local.port} typ host"
-        for i, address in enumerate(local.addresses)
-    ]
+def candidates(local: LocalTransport) -> list[str]:
+    """List host candidates, the first preferred; those over TCP stand behind all of UDP's.
+
+    Lines by RFC 8839 5.1 and RFC 6544 4.5. Priorities by RFC 8445 5.1.2.1; over TCP the type preference is the lower 90
+    that browsers use too, and the local preference begins with the direction (RFC 6544 4.2: passive, 2 of 7).
+    """
+    udp = (126 << 24) + (65535 << 8) + 255
+    tcp = (90 << 24) + ((2 * 8192 + 8191) << 8) + 255
+    ways = (("udp", udp, "typ host"), ("tcp", tcp, "typ host tcptype passive"))
+    lines = []
+    for protocol, top, kind in ways:
+        for i, address in enumerate(local.addresses):
+            foundation = len(lines) + 1
+            priority = top - i * PRIORITY_STEP
+            lines.append(f"a=candidate:{foundation} 1 {protocol} {priority} {address} {local.port} {kind}")
     return [*lines, "a=end-of-candidates"]

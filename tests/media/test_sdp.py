@@ -13,6 +13,7 @@ from media.answer import (
     VoiceRequest,
     answer_host,
     answer_viewer,
+    candidates,
     dtls_role,
     plan_host,
     plan_viewer,
@@ -102,6 +103,21 @@ def test_answer_to_a_host_asks_for_a_slow_uplink(name: str) -> None:
     assert f"a=fmtp:{rtx} apt={number}" in video
     assert "a=candidate:1 1 udp 2130706431 198.51.100.7 8443 typ host" in video
     assert not any(line.startswith("a=extmap") for line in answer.split("\r\n"))
+
+
+def test_every_address_is_offered_over_udp_first_and_then_over_tcp() -> None:
+    """Passive TCP candidates of the same port follow UDP's with lower priorities and foundations of their own."""
+    lines = candidates(LOCAL)
+    assert lines[-1] == "a=end-of-candidates"
+    fields = [line.removeprefix("a=candidate:").split() for line in lines[:-1]]
+    assert [(f[2], f[4], f[5]) for f in fields] == [
+        (kind, address, "8443") for kind in ("udp", "tcp") for address in LOCAL.addresses
+    ]
+    assert all(f[6:] == ["typ", "host", "tcptype", "passive"] for f in fields if f[2] == "tcp")
+    priorities = [int(f[3]) for f in fields]
+    assert priorities == sorted(priorities, reverse=True) and len(set(priorities)) == len(fields)
+    assert all(0 < priority < 2**31 for priority in priorities)
+    assert len({f[0] for f in fields}) == len(fields)
 
 
 def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
