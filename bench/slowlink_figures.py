@@ -115,6 +115,7 @@ def measure(noted: dict, host: dict, reports: Sequence[dict], from_s: float, to_
         lost=_counted(reports, "lost", from_s, to_s),
         voice_buffer_ms=round(1000 * growth(inside, "audio", "delay") / emitted, 1) if emitted else 0.0,
         answered_s=None if post["answeredAt"] is None else (post["answeredAt"] - post["at"]) / 1000,
+        status=post["status"],
         offer_bytes=post["bytes"],
         codec=last.get("video_codec", "").removeprefix("video/"),
         protocol=last.get("protocol", ""),

@@ -73,6 +73,7 @@ class Figures:
     lost: int
     voice_buffer_ms: float
     answered_s: float | None
+    status: int | None
     offer_bytes: int
     codec: str
     protocol: str
@@ -87,6 +88,8 @@ HOLE_S = 2.0
 def failures(row: Row, figures: Figures) -> list[str]:
     """Return in words what is asked on a row and was not had; empty: passed."""
     found = []
+    if figures.status != 201:
+        found.append(f"WHEP answered {figures.status or 'nothing'}")
     if figures.concealed_percent > row.concealed_percent:
         found.append(f"voice concealed {figures.concealed_percent:.2f} % > {row.concealed_percent:g} %")
     if figures.voice_hole_s >= HOLE_S:
