@@ -1,6 +1,6 @@
 """Pure: write answers (RFC 8829 5.3) of a lite agent with one transport, for a host (WHIP) and for a viewer (WHEP).
 
-Only what is built is agreed to: no header extension, no data channel, one voice and one picture.
+Only what is built is agreed to: one header extension (transport-wide numbers), no data channel, one voice, one picture.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from media.sdp import Codec, Offer, SdpError, Section
 VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
 """The cheapest in bits first (docs/live-plane.md)."""
 CNAME = "tropa"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+VIEWER_FEEDBACK_AS_KBPS = 30
+"""`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 3.8 a second and 2.5 kbit/s
+upwards at this value instead of 16 and 9 (docs/rate-control.md). It does not bound what is received."""
 PRIORITY_STEP = 256
 
 
@@ -46,6 +50,8 @@ class TrackPlan:
     section: int
     codec: Codec
     ssrcs: tuple[int, ...]
+    transport_cc: int | None = None
+    """The number of the header extension for transport-wide sequence numbers, None where it is not agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,13 @@ def _first(offer: Offer, kind: str, wanted, choose) -> TrackPlan | None:
         if section.usable and section.kind == kind and wanted(section):
             codec = choose(section)
             if codec is not None:
-                return TrackPlan(index, codec, section.ssrcs)
+                return TrackPlan(index, codec, section.ssrcs, _transport_cc(section, codec))
     return None
+
+
+def _transport_cc(section: Section, codec: Codec) -> int | None:
+    """Return the extension's number where the offer has both it and the feedback for it (draft-holmer 1.1, 4)."""
+    return section.extension_id(TRANSPORT_CC_URI) if "transport-cc" in codec.feedback else None
 
 
 def _opus(section: Section) -> Codec | None:
@@ -147,10 +158,13 @@ def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: Voi
             codec = plan.audio.codec
             wishes = f"minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate={voice.max_average_bps}"
             extra = [f"a=ptime:{voice.ptime_ms}", f"a=maxptime:{max(voice.ptime_ms, 60)}"]
+            extra += _congestion(plan.audio)
             sections.append(_accepted(section, codec, local, offer, "recvonly", wishes, extra))
         elif plan.video is not None and plan.video.section == index:
             codec = plan.video.codec
-            sections.append(_accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), []))
+            sections.append(
+                _accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), _congestion(plan.video))
+            )
         else:
             sections.append(_rejected(section))
     return _session(offer, plan, sections)
@@ -161,7 +175,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
     sections = []
     for index, section in enumerate(offer.sections):
         if plan.audio is not None and plan.audio.section == index:
-            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice"]
+            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice", *_congestion(plan.audio)]
             sections.append(
                 _accepted(section, plan.audio.codec, local, offer, "sendonly", "minptime=10;useinbandfec=1", extra)
             )
@@ -170,11 +184,24 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
             codec, extra = plan.video.codec, _source(ssrcs["video"])
             if codec.rtx is not None:
                 extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *extra, *_source(ssrcs["rtx"])]
-            extra += [f"a=msid:{CNAME} picture"]
-            sections.append(_accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra))
+            extra += [f"a=msid:{CNAME} picture", *_congestion(plan.video)]
+            lines = _accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra)
+            if plan.video.transport_cc is not None:
+                lines.insert(2, f"b=AS:{VIEWER_FEEDBACK_AS_KBPS}")  # behind c= (RFC 8866 5)
+            sections.append(lines)
         else:
             sections.append(_inactive(section, local, offer, plan) or _rejected(section))
     return _session(offer, plan, sections)
+
+
+def _congestion(track: TrackPlan) -> list[str]:
+    """Agree to transport-wide numbers and the feedback about them, where both were offered."""
+    if track.transport_cc is None:
+        return []
+    return [
+        f"a=extmap:{track.transport_cc} {TRANSPORT_CC_URI}",
+        f"a=rtcp-fb:{track.codec.payload_type} transport-cc",
+    ]
 
 
 def _inactive(section: Section, local: LocalTransport, offer: Offer, plan: MediaPlan) -> list[str] | None:

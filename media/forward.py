@@ -70,7 +70,7 @@ class Forwarder:
         self.repeats = 0
         self.fraction_lost = 0.0
         self._batch = batch
-        self._repair = repair
+        self.repair = repair
         self._repair_sequence = repair_sequence
         self._budgets = {"audio": RetransmitBudget(), "video": RetransmitBudget()}
         self._gop: Gop | None = None
@@ -101,7 +101,7 @@ class Forwarder:
         while self._gop is not None:
             packets = self._gop.packets
             while self._gop_at < len(packets) and packets[self._gop_at].arrival_s <= clock_s:
-                self._send(packets[self._gop_at])
+                self._send(packets[self._gop_at], now_s)
                 self._gop_at += 1
             if self._gop_at < len(packets):
                 return False
@@ -119,10 +119,13 @@ class Forwarder:
     def _end_replay(self) -> None:
         self._gop, self._replayed = None, None
 
-    def _send(self, packet: TrackPacket) -> None:
+    def _send(self, packet: TrackPacket, now_s: float) -> None:
         self._replayed = packet
+        self._put(packet, self.video.stream, now_s)
+
+    def _put(self, packet: TrackPacket, stream: SendStream, now_s: float) -> None:
         self._batch.fan_out(
-            packet.number, packet.timestamp, packet.marker, packet.payload, (self.video.stream,), packet.padding
+            packet.number, packet.timestamp, packet.marker, packet.payload, (stream,), packet.padding, now_s
         )
 
     def _head(self, kind: str) -> int:
@@ -148,16 +151,15 @@ class Forwarder:
         if not self._budgets[kind].allow(packet.number, size, sending.stream.octets, now_s, self.rtt_s):
             return
         self.repeats += 1
-        if kind == "video" and self._repair is not None and not packet.padding:
+        if kind == "video" and self.repair is not None and not packet.padding:
             original = (packet.number + sending.stream.sequence_delta) & 0xFFFF
             body = original.to_bytes(2) + packet.payload
-            self._batch.fan_out(self._repair_sequence, packet.timestamp, packet.marker, body, (self._repair,))
+            number = self._repair_sequence
+            self._batch.fan_out(number, packet.timestamp, packet.marker, body, (self.repair,), 0, now_s)
             self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
             return
         octets, packets = sending.stream.octets, sending.stream.packets
-        self._batch.fan_out(
-            packet.number, packet.timestamp, packet.marker, packet.payload, (sending.stream,), packet.padding
-        )
+        self._put(packet, sending.stream, now_s)
         sending.stream.octets, sending.stream.packets = octets, packets
 
     def reported(self, block: rtcp.ReportBlock, now_s: float) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from media import rtcp
 from media.answer import LocalTransport, MediaPlan, VoiceRequest, answer_host
+from media.arrivals import Arrivals
 from media.ingest import Track, TrackPacket
 from media.keyframes import KeyframeRequests
 from media.payload import video
@@ -18,6 +19,8 @@ REPORT_INTERVAL_S = 1.0
 NACKS_PER_PACKET = 64
 """Lost packets named in one NACK; the rest follow with the next tick."""
 RATE_WINDOW_S = 2.0
+WIRE_OVERHEAD_BYTES = 38
+"""What IPv4, UDP and the SRTP tag add to a packet that has been decrypted."""
 
 
 class Listener(Protocol):
@@ -47,6 +50,9 @@ class Host:
         self._codec = plan.video.codec.name if plan.video is not None else None
         self._kinds: dict[int, str] = {}
         self._repairs: dict[int, tuple[str, int]] = {}
+        self._arrivals = Arrivals()
+        numbered = [track.transport_cc for track in (plan.audio, plan.video) if track is not None]
+        self._transport_cc = next((number for number in numbered if number is not None), None)
         self._report_s = 0.0
         self._bytes = 0
         self._rate_since_s: float | None = None
@@ -76,6 +82,10 @@ class Host:
             self.malformed += 1
             return
         self._bytes += len(data)
+        if self._transport_cc is not None and packet.extensions:
+            number = packet.extension(self._transport_cc)
+            if number is not None and len(number) == 2:
+                self._arrivals.received(int.from_bytes(number), len(data) + WIRE_OVERHEAD_BYTES, now_s)
         if packet.payload_type in self._repairs:
             packet = self._unwrap(packet)
             if packet is None:
@@ -147,6 +157,13 @@ class Host:
         due = now_s >= self._report_s
         if due or feedback:
             self._send(feedback, now_s, due)
+        arrivals = self._arrivals.feedback(self._ssrc, self._media_source(), now_s)
+        if arrivals is not None:
+            self.peer.send_rtcp(arrivals)  # alone, as RFC 5506 allows: a report in front would double its size
+
+    def _media_source(self) -> int:
+        """Return a source of the host's; feedback about its whole transport names any of them."""
+        return next((track.source for track in self.tracks.values() if track.source is not None), 0)
 
     def _send(self, feedback: list[rtcp.RtcpPacket], now_s: float, due: bool) -> None:
         """Send one compound packet; it begins with a report (RFC 3550 6.1), with blocks when they are due."""

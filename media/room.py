@@ -147,7 +147,7 @@ class Room:
             streams = self._video_streams
         if streams:
             self._port.batch.fan_out(
-                packet.number, packet.timestamp, packet.marker, packet.payload, streams, packet.padding
+                packet.number, packet.timestamp, packet.marker, packet.payload, streams, packet.padding, now_s
             )
         if packet.keyframe:
             self._begin_waiting_viewers(host.tracks["video"], now_s)

@@ -54,6 +54,7 @@ class Section:
     ssrcs: tuple[int, ...]
     usable: bool
     bundled: bool
+    extensions: tuple[tuple[int, str], ...] = ()
 
     @property
     def sends(self) -> bool:
@@ -64,6 +65,10 @@ class Section:
     def receives(self) -> bool:
         """Whether the other end wants to receive here."""
         return self.direction in ("sendrecv", "recvonly")
+
+    def extension_id(self, uri: str) -> int | None:
+        """Return the number that the offer gives a header extension; one-byte headers know 1 to 14 (RFC 8285 4.2)."""
+        return next((number for number, name in self.extensions if name == uri and 1 <= number <= 14), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,20 @@ def _section(lines: list[str], head: list[str], bundle: frozenset[str]) -> Secti
         and protocol in ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
     )
     codecs = _codecs(lines, formats) if usable else ()
-    return Section(kind, protocol, tuple(formats), mid, direction, codecs, _ssrcs(lines), usable, mid in bundle)
+    return Section(
+        kind, protocol, tuple(formats), mid, direction, codecs, _ssrcs(lines), usable, mid in bundle, _extensions(lines)
+    )
+
+
+def _extensions(lines: list[str]) -> tuple[tuple[int, str], ...]:
+    """Read `a=extmap:<number>[/<direction>] <URI> …` (RFC 8285 8); at most 32."""
+    found = []
+    for value in _attributes(lines, "extmap")[:32]:
+        words = value.split()
+        number = _number(words[0].partition("/")[0], 255) if len(words) > 1 else None
+        if number is not None:
+            found.append((number, words[1]))
+    return tuple(found)
 
 
 def _number(text: str, high: int) -> int | None:

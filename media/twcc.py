@@ -40,6 +40,16 @@ class Feedback:
     arrivals_s: tuple[float | None, ...]
 
 
+def is_feedback(data: bytes) -> bool:
+    """Say whether a datagram is one such feedback and nothing else: the usual case, told without parsing."""
+    return (
+        len(data) >= 20
+        and data[1] == RTPFB
+        and data[0] & 0x1F == FMT_TRANSPORT_CC
+        and len(data) == (data[2] << 8 | data[3]) * 4 + 4
+    )
+
+
 def parse(data: bytes) -> Feedback:
     """Read one RTPFB packet of FMT 15, header included.
 

@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from media import keyframes, rtcp
+from media import keyframes, rtcp, twcc
 from media.answer import LocalTransport, MediaPlan, answer_viewer
+from media.flow import Flow
 from media.forward import Forwarder, Sending
 from media.ingest import Gop, Track
 from media.rtc.port import MediaPort
@@ -42,6 +43,7 @@ class Viewer:
         self.plan = plan
         self.malformed = 0
         self.since_s: float | None = None
+        self.flow: Flow | None = None
         self._room_changed = room_changed
         self._ask_keyframe = ask_keyframe
         self._waiting_since_s: float | None = None
@@ -87,11 +89,23 @@ class Viewer:
     def connected(self, now_s: float) -> None:
         """Begin: the voice with its next packet, the picture as `tick` decides."""
         self.since_s = now_s
+        self._number_packets(now_s)
         audio = self.forwarder.audio
         if audio is not None:
             audio.begin(audio.track.highest + 1)
         self.tick(now_s, deaf=False)
         self._room_changed(self, "connected")
+
+    def _number_packets(self, now_s: float) -> None:
+        """Give packets transport-wide numbers where the viewer has agreed to them; the estimate begins with that."""
+        forwarder = self.forwarder
+        for plan, sending in ((self.plan.audio, forwarder.audio), (self.plan.video, forwarder.video)):
+            if plan is None or plan.transport_cc is None:
+                continue
+            self.flow = self.flow or Flow(now_s)
+            for stream in (sending.stream, forwarder.repair if sending is forwarder.video else None):
+                if stream is not None:
+                    stream.flow, stream.extension = self.flow, plan.transport_cc << 4 | 1
 
     def begin_with(self, gop: Gop, now_s: float) -> bool:
         """Begin the picture with a keyframe; true when the viewer has caught up with the room."""
@@ -136,6 +150,9 @@ class Viewer:
 
     def rtcp(self, data: bytes, now_s: float) -> None:
         """Take a viewer's reports and requests; broken ones are counted and dropped."""
+        if twcc.is_feedback(data):
+            self._feedback(data, now_s)
+            return
         try:
             packets = rtcp.parse_compound(data)
         except MalformedPacket:
@@ -145,11 +162,23 @@ class Viewer:
             match packet:
                 case rtcp.Nack():
                     self.forwarder.repeat(packet.media_ssrc, packet.lost, now_s)
+                case rtcp.TransportFeedback():
+                    self._feedback(rtcp.serialize(packet), now_s)
                 case rtcp.Pli() | rtcp.Fir():
                     self._wants_keyframe(now_s)
                 case rtcp.ReceiverReport() | rtcp.SenderReport():
                     for block in packet.reports:
                         self.forwarder.reported(block, now_s)
+
+    def _feedback(self, data: bytes, now_s: float) -> None:
+        """Take arrivals in; browsers send them in a datagram of their own (RFC 5506)."""
+        try:
+            feedback = twcc.parse(data)
+        except twcc.MalformedFeedback:
+            self.malformed += 1
+            return
+        if self.flow is not None:
+            self.flow.on_feedback(feedback, now_s)
 
     def _wants_keyframe(self, now_s: float) -> None:
         """Pass a request on, but not all of one viewer's."""

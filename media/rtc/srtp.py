@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,13 @@ MAX_BODY_BYTES = 1472
 """What fits a slot beside 12 header bytes, the original sequence number of RTX and libsrtp's trailer room."""
 
 RTP_HEADER = struct.Struct("!BBHII")
+NUMBERED_HEADER = struct.Struct("!BBHIIIBHx")
+"""The same with a header extension of one element (RFC 8285 4.2): its mark and length, id, number, a byte of padding."""
+ONE_ELEMENT = 0xBEDE0001
 RTP_VERSION_2 = 0x80
+EXTENDED = 0x10
+WIRE_OVERHEAD_BYTES = 38
+"""IPv4 (20), UDP (8) and the tag of AES128-CM-SHA1-80 (10): what a packet weighs on the link beyond its RTP part."""
 
 _lib = pylibsrtp.lib
 _ffi = pylibsrtp.ffi
@@ -46,6 +52,16 @@ class Link(Protocol):
     def flush(self) -> None: ...
 
 
+class Flow(Protocol):
+    """One viewer's rate control as the loop sees it.
+
+    `credit` is in bytes on the wire; `sent` notes a packet of so many and returns its transport-wide number.
+    """
+
+    credit: float
+    sent: Callable[[int, float], int]
+
+
 class SendStream:
     """One RTP stream to one peer: what differs between viewers of the same packet, and where it goes.
 
@@ -55,6 +71,10 @@ class SendStream:
 
     __slots__ = (
         "address",
+        "behind",
+        "cursor",
+        "extension",
+        "flow",
         "link",
         "octets",
         "packets",
@@ -77,6 +97,10 @@ class SendStream:
         self.session: object = None
         self.address: object = None
         self.link: Link | None = None
+        self.flow: Flow | None = None
+        self.extension = 0
+        self.behind = False
+        self.cursor = 0
 
 
 @dataclass(slots=True)
@@ -144,41 +168,72 @@ class Batch:
         self._header_at = [self._messages[i].msg_hdr for i in range(SLOTS)]
 
     def fan_out(
-        self, sequence: int, timestamp: int, marker: bool, body: bytes, streams: Iterable[SendStream], padding: int = 0
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: bool,
+        body: bytes,
+        streams: Iterable[SendStream],
+        padding: int,
+        now_s: float,
+        paced: bool = False,
     ) -> None:
-        """Queue one packet for every stream: `body` is what follows the fixed header (RFC 3550 5.1, no CSRC).
+        """Queue one packet for every stream: `body` is what follows the header (RFC 3550 5.1, no CSRC).
 
+        `sequence` is the room's number. A `paced` packet waits where others wait already or where credit is used up.
         The loop is the hottest of the process: names are local, nothing is allocated.
         """
         length_bytes = len(body)
         if length_bytes > MAX_BODY_BYTES:
             self.counters.dropped_srtp += 1
             return
-        size = length_bytes + 12
+        plain_bytes, numbered_bytes = length_bytes + 12, length_bytes + 20
+        wire_bytes = numbered_bytes + WIRE_OVERHEAD_BYTES
         first = RTP_VERSION_2 | (0x20 if padding else 0)
+        extended = first | EXTENDED
         mark = 0x80 if marker else 0
         views, slots, names = self._views, self._slots, self._names
         iovecs, headers, length = self._iovec_at, self._header_at, self._length
-        pack, protect = RTP_HEADER.pack_into, _lib.srtp_protect
+        pack, pack_numbered, protect = RTP_HEADER.pack_into, NUMBERED_HEADER.pack_into, _lib.srtp_protect
         i = self._count
         for stream in streams:
             if stream.address is None:
                 continue
+            flow = stream.flow
+            if flow is not None:
+                if paced:
+                    if stream.behind:
+                        continue
+                    if flow.credit < 0:
+                        stream.behind, stream.cursor = True, sequence
+                        continue
+                flow.credit -= wire_bytes
             if i == SLOTS:
                 self._count = i
                 self.flush()
                 i = 0
             view = views[i]
-            pack(
-                view,
-                0,
-                first,
-                stream.payload_type | mark,
-                (sequence + stream.sequence_delta) & 0xFFFF,
-                (timestamp + stream.timestamp_delta) & 0xFFFFFFFF,
-                stream.ssrc,
-            )
-            view[12:size] = body
+            number = (sequence + stream.sequence_delta) & 0xFFFF
+            stamp = (timestamp + stream.timestamp_delta) & 0xFFFFFFFF
+            if stream.extension:
+                pack_numbered(
+                    view,
+                    0,
+                    extended,
+                    stream.payload_type | mark,
+                    number,
+                    stamp,
+                    stream.ssrc,
+                    ONE_ELEMENT,
+                    stream.extension,
+                    flow.sent(wire_bytes, now_s),
+                )
+                size = numbered_bytes
+                view[20:size] = body
+            else:
+                pack(view, 0, first, stream.payload_type | mark, number, stamp, stream.ssrc)
+                size = plain_bytes
+                view[12:size] = body
             length[0] = size
             if protect(stream.session, slots[i], length):
                 self.counters.dropped_srtp += 1

@@ -17,7 +17,7 @@ class Sent:
 
     packets: list[tuple[SendStream, int, bytes]] = field(default_factory=list)
 
-    def fan_out(self, sequence, timestamp, marker, body, streams, padding=False) -> None:
+    def fan_out(self, sequence, timestamp, marker, body, streams, padding, now_s) -> None:
         """Do to the numbers what the real loop does."""
         for stream in streams:
             self.packets.append((stream, (sequence + stream.sequence_delta) & 0xFFFF, body))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from media.answer import (
+    TRANSPORT_CC_URI,
     LocalTransport,
     NoCommonCodec,
     VoiceRequest,
@@ -38,6 +39,11 @@ def section(answer: str, kind: str) -> list[str]:
     """Return the lines of the answer's section of this kind."""
     blocks = answer.split("\r\nm=")
     return next(block for block in blocks[1:] if block.startswith(kind)).split("\r\n")
+
+
+def offer_section(name: str, index: int) -> str:
+    """Return the text of one section of a recorded offer."""
+    return offer_text(name).split("\r\nm=")[1 + index]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,7 +108,10 @@ def test_answer_to_a_host_asks_for_a_slow_uplink(name: str) -> None:
     assert f"a=rtcp-fb:{number} nack pli" in video
     assert f"a=fmtp:{rtx} apt={number}" in video
     assert "a=candidate:1 1 udp 2130706431 198.51.100.7 8443 typ host" in video
-    assert not any(line.startswith("a=extmap") for line in answer.split("\r\n"))
+    for index, lines in enumerate((audio, video)):
+        offered = TRANSPORT_CC_URI in offer_section(name, index)
+        assert sum(line.startswith("a=extmap") for line in lines) == offered
+        assert sum(line.endswith(" transport-cc") for line in lines) == offered
 
 
 def test_every_address_is_offered_over_udp_first_and_then_over_tcp() -> None:
@@ -133,6 +142,9 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     sources = [line for line in video if line.startswith("a=ssrc:")]
     assert sources == ["a=ssrc:22 cname:tropa", "a=ssrc:33 cname:tropa"]
     assert "a=ssrc:11 cname:tropa" in section(answer, "audio")
+    number = offer.sections[1].extension_id(TRANSPORT_CC_URI)
+    assert f"a=extmap:{number} {TRANSPORT_CC_URI}" in video and plan.video.transport_cc == number
+    assert video.index("b=AS:30") == video.index("c=IN IP4 0.0.0.0") + 1
 
 
 def test_viewer_without_the_codec_still_hears() -> None:
