@@ -11,8 +11,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from media.answer import NoCommonCodec
+from media.patching import MAX_FRAGMENT_BYTES, BadFragment
 from media.sdp import MAX_SDP_BYTES, SdpError
-from media.service import Created, Full, NotLive, Service, UnknownResource
+from media.service import Created, Full, NotLive, Precondition, Service, UnknownResource
 from media.viewer import Who
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,10 @@ def make_app(service: Service, secret: str, metrics: Callable[[], str]) -> web.A
             return _refusal(503, "full", retry_after_s=FULL_RETRY_S)
         except UnknownResource:
             return _refusal(404, "unknown")
+        except Precondition as error:
+            return _refusal(error.status, "etag")
+        except BadFragment as error:
+            return _refusal(400, "bad_fragment", detail=str(error))
         except BadRequest as error:
             return _refusal(400, "bad_request", detail=str(error))
 
@@ -93,10 +98,17 @@ class Control:
         return _created(self._service.viewer(_session(request), _text(body, "offer", MAX_SDP_BYTES), who))
 
     async def patch(self, request: web.Request) -> web.Response:
-        """Take a trickle fragment: a lite agent learns addresses from the checks themselves (RFC 9725 4.3.1)."""
-        await _body(request)
-        self._service.known(_session(request), request.match_info["resource"])
-        return web.Response(status=204)
+        """Take a fragment: 200 with ours for an ICE restart, 204 for candidates, which a lite agent finds by itself."""
+        body = await _body(request)
+        if_match = body.get("if_match")
+        if if_match is not None:
+            if_match = _text(body, "if_match", MAX_NAME)
+        restarted = self._service.patch(
+            _session(request), request.match_info["resource"], _text(body, "fragment", MAX_FRAGMENT_BYTES), if_match
+        )
+        if restarted is None:
+            return web.Response(status=204)
+        return web.json_response({"fragment": restarted.fragment, "etag": restarted.etag})
 
     async def leave(self, request: web.Request) -> web.Response:
         """Remove a session."""

@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from media.answer import VoiceRequest
+from media.answer import LocalTransport, VoiceRequest
+from media.patching import Verdict, answer_restart, judge, parse_fragment
 from media.recorder import Recorder, Resumable, recover
 from media.recovery import seal_recovered
 from media.room import Room
@@ -44,12 +45,28 @@ class UnknownResource(Exception):
     """No session by that name."""
 
 
+class Precondition(Exception):
+    """A PATCH whose If-Match is missing (428) or does not hold (412); `status` says which."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What the control port answers for an offer."""
+    """What the control port answers for an offer. The etag names the ICE session (RFC 9725 4.3)."""
 
     resource: str
     answer: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What the control port answers for an ICE restart."""
+
+    fragment: str
     etag: str
 
 
@@ -105,7 +122,7 @@ class Service:
         if fresh:
             self.rooms[session] = room
             self.room_changed(room)
-        return Created(host.resource, answer, secrets.token_hex(8))
+        return Created(host.resource, answer, host.peer.ufrag)
 
     def viewer(self, session: str, sdp: str, who: Who) -> Created:
         """Answer a viewer. Raises NotLive, Full, SdpError."""
@@ -116,16 +133,29 @@ class Service:
         if self.viewers >= self._max_viewers:
             raise Full
         viewer, answer = room.offer_viewer(offer, self._addresses, who)
-        return Created(viewer.resource, answer, secrets.token_hex(8))
+        return Created(viewer.resource, answer, viewer.peer.ufrag)
 
     @property
     def viewers(self) -> int:
         """Places taken, those who are still connecting included."""
         return sum(len(room.viewers) for room in self.rooms.values())
 
-    def known(self, session: str, resource: str) -> None:
-        """Raise UnknownResource unless the session is there."""
-        self._find(session, resource)
+    def patch(self, session: str, resource: str, text: str, if_match: str | None) -> Restarted | None:
+        """Restart ICE where a fragment asks for it; None where it changes nothing.
+
+        DTLS, SRTP and media go on. Raises UnknownResource, BadFragment, Precondition.
+        """
+        _room, member = self._find(session, resource)
+        peer = member.peer
+        fragment = parse_fragment(text)
+        verdict = judge(fragment, if_match, peer.ufrag, peer.remote_ufrag)
+        if verdict is Verdict.NOTHING:
+            return None
+        if verdict is not Verdict.RESTART:
+            raise Precondition(verdict.value)
+        peer.restart(fragment.ufrag)
+        local = LocalTransport(peer.ufrag, peer.password, peer.identity.fingerprint, self._addresses, self.port.number)
+        return Restarted(answer_restart(fragment, local), peer.ufrag)
 
     def leave(self, session: str, resource: str) -> str:
         """Remove a session; return "host" or "viewer". Raises UnknownResource."""

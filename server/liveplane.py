@@ -51,6 +51,14 @@ class Answer:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The answer to an ICE restart: our fragment with the new names, the new entity tag (without quotes)."""
+
+    fragment: str
+    etag: str
+
+
 def control_secret(secret_key: str) -> str:
     """Return what every request to a control port carries, in hex."""
     return tickets.derive(secret_key, "control").hex()
@@ -93,9 +101,14 @@ class LivePlane:
         """Hand a viewer's offer to the room. `viewer`: key, name, school. Raises MediaAway, Refused (409, 422, 503)."""
         return _answer(self._ask("POST", session, "/viewers", {"offer": offer, "viewer": viewer}))
 
-    def trickle(self, session: str, resource: str, fragment: str) -> None:
-        """Pass on a trickle fragment. Raises MediaAway, Refused (404)."""
-        self._ask("PATCH", session, f"/resources/{quote(resource, safe='')}", {"fragment": fragment})
+    def patch(self, session: str, resource: str, fragment: str, if_match: str | None) -> Restarted | None:
+        """Pass on a fragment; an ICE restart has an answer, trickled candidates have none.
+
+        `if_match` is the header as it came. Raises MediaAway, Refused (400, 404, 412, 428).
+        """
+        body = {"fragment": fragment, "if_match": if_match}
+        content = self._ask("PATCH", session, f"/resources/{quote(resource, safe='')}", body)
+        return Restarted(content["fragment"], content["etag"]) if content else None
 
     def leave(self, session: str, resource: str) -> str:
         """Remove a resource; returns "host" or "viewer". Raises MediaAway, Refused (404)."""

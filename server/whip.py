@@ -27,6 +27,7 @@ from store.models import Session
 blueprint = Blueprint("whip", __name__)
 
 MAX_SDP_BYTES = 64 * 1024
+MAX_IF_MATCH = 200
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 METHODS = "POST, PATCH, DELETE, OPTIONS"
@@ -117,19 +118,19 @@ def watch(session_id: str) -> Response:
 @blueprint.patch("/whip/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
-def trickle_host(session_id: str, resource: str) -> Response:
-    """Take a host's trickled candidates. A 404 says whether another connection took over (member on_air)."""
+def patch_host(session_id: str, resource: str) -> Response:
+    """Take a host's candidates or its ICE restart. A 404 says whether another connection took over (member on_air)."""
     _known_host(session_id)
-    return _trickle(session_id, resource, host=True)
+    return _patch(session_id, resource, host=True)
 
 
 @blueprint.patch("/whep/<session_id>/<resource>", provide_automatic_options=False)
 @access.by_bearer
 @_limited
-def trickle_viewer(session_id: str, resource: str) -> Response:
-    """Take a viewer's trickled candidates."""
+def patch_viewer(session_id: str, resource: str) -> Response:
+    """Take a viewer's candidates or its ICE restart."""
     bearers.identify(access.bearer(), session_id, {Action.WATCH})
-    return _trickle(session_id, resource, host=False)
+    return _patch(session_id, resource, host=False)
 
 
 @blueprint.delete("/whip/<session_id>/<resource>", provide_automatic_options=False)
@@ -196,18 +197,25 @@ def _text() -> str:
         raise Problem(400, _("The description is not text in UTF-8.")) from None
 
 
-def _trickle(session_id: str, resource: str, host: bool) -> Response:
+def _patch(session_id: str, resource: str, host: bool) -> Response:
+    """Pass a fragment on: 204 for candidates, 200 with ours and a new ETag for an ICE restart (RFC 9725 4.3)."""
     if request.mimetype != FRAGMENT:
         raise Problem(415, _("Send the fragment as %(type)s.", type=FRAGMENT), headers={"Accept-Patch": FRAGMENT})
-    fragment = _text()
+    fragment, if_match = _text(), request.headers.get("If-Match")
+    if if_match is not None and len(if_match) > MAX_IF_MATCH:
+        raise Problem(412, _("The If-Match header names another connection."), slug="etag")
     try:
-        _through(lambda plane: plane.trickle(session_id, resource, fragment))
+        restarted = _through(lambda plane: plane.patch(session_id, resource, fragment, if_match))
     except Problem as problem:
         if problem.code == 404 and host:
             room = _through(lambda plane: plane.room(session_id))
             problem.extra = {"on_air": bool(room and room.get("state") in ("live", "waiting"))}
         raise
-    return Response(status=204)
+    if restarted is None:
+        return Response(status=204)
+    response = Response(restarted.fragment, 200, content_type=FRAGMENT)
+    response.set_etag(restarted.etag)
+    return response
 
 
 def _created(door: str, session_id: str, answer: Answer) -> Response:
@@ -244,6 +252,13 @@ def _problem(refusal: Refused) -> HTTPException:
     if refusal.status == 409:
         headers.setdefault("Retry-After", "3")
         return Problem(409, _("Nobody is live yet."), slug="not-live", extra=extra, headers=headers)
+    if refusal.status == 412:
+        return Problem(412, _("The If-Match header names another connection."), slug="etag", extra=extra)
+    if refusal.status == 428:
+        detail = _("New ICE names need the header %(header)s.", header='If-Match: "*"')
+        return Problem(428, detail, slug="etag", extra=extra)
+    if refusal.reason == "bad_fragment":
+        return Problem(400, _("The fragment could not be understood: %(reason)s", reason=refusal.detail), extra=extra)
     if refusal.status == 503:
         headers.setdefault("Retry-After", "30")
         return Problem(503, _("All places are taken."), slug="full", extra=extra, headers=headers)

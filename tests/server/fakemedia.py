@@ -62,7 +62,7 @@ class FakeMedia:
             del self.rooms[session]
             return httpx.Response(200, json={})
         if method == "PATCH":
-            return httpx.Response(204)
+            return _patched(body["fragment"], body["if_match"])
         if method == "DELETE":
             _session, was = self.resources.pop(resource)
             if was == "host":
@@ -87,3 +87,16 @@ class FakeMedia:
         resource = f"r{self._made}"
         self.resources[resource] = (session, what.removeprefix("/").removesuffix("s"))
         return httpx.Response(201, json={"resource": resource, "answer": "v=0\r\nanswer\r\n", "etag": f"e{self._made}"})
+
+
+def _patched(fragment: str, if_match: str | None) -> httpx.Response:
+    """Answer a PATCH as the live plane does; every session's tag is "e1"."""
+    if "ice-pwd" in fragment and "ice-ufrag" not in fragment:
+        return httpx.Response(400, json={"reason": "bad_fragment", "detail": "half a pair"})
+    if "ice-ufrag" not in fragment or if_match == '"e1"':
+        return httpx.Response(204)
+    if if_match is None:
+        return httpx.Response(428, json={"reason": "etag"})
+    if if_match != '"*"':
+        return httpx.Response(412, json={"reason": "etag"})
+    return httpx.Response(200, json={"fragment": "a=ice-lite\r\na=ice-ufrag:new\r\n", "etag": "e2"})

@@ -275,6 +275,26 @@ def test_trickle_and_leaving(client: FlaskClient, media: FakeMedia, lesson, dist
     assert client.delete(url).status_code == 401
 
 
+def test_an_ice_restart_has_an_answer(client: FlaskClient, media: FakeMedia, lesson, district) -> None:
+    """New ICE names with If-Match "*" get 200, a fragment and a new ETag; without it 428, with another tag 412."""
+    session = lesson()
+    media.go_live(session)
+    names = "a=ice-ufrag:abcd\r\na=ice-pwd:" + "x" * 24
+    for door, who in (("whip", "host"), ("whep", "teacher")):
+        created = send(client, f"/{door}/{session}", district.tokens[who])
+
+        def patch(if_match: str | None, url=created.headers["Location"], token=district.tokens[who], body=names):
+            headers = {"Authorization": f"Bearer {token}"} | ({"If-Match": if_match} if if_match else {})
+            return client.patch(url, data=body, content_type=FRAGMENT, headers=headers)
+
+        restarted = patch('"*"')
+        assert (restarted.status_code, restarted.mimetype, restarted.headers["ETag"]) == (200, FRAGMENT, '"e2"')
+        assert "a=ice-ufrag:new" in restarted.text
+        assert [patch(tag).status_code for tag in (None, '"e9"', "x" * 300)] == [428, 412, 412]
+        assert patch('"*"', body="a=ice-pwd:x").status_code == 400
+        assert patch('"e1"').status_code == 204
+
+
 def test_a_displaced_host_learns_who_is_on_air(client: FlaskClient, media: FakeMedia, lesson, district) -> None:
     """The 404 of a host's trickle tells a restart (come back) from another page that took over (stay away)."""
     session = lesson()

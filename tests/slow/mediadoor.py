@@ -19,7 +19,7 @@ SECRET = "0123456789abcdef" * 4
 
 
 class MediaDoor:
-    """An asynchronous context manager: `url` is the door's address, `media_port` the UDP port, `pid` the process."""
+    """An asynchronous context manager: `url` is the door's address, `media_port` the media port, `pid` the process."""
 
     def __init__(self, data: Path, media_port: int, door_port: int = 0) -> None:
         self.data = data
@@ -36,7 +36,7 @@ class MediaDoor:
             [
                 web.post("/{door:whip|whep}/{session}", self._offer),
                 web.delete("/{door:whip|whep}/{session}/{resource}", self._leave),
-                web.patch("/{door:whip|whep}/{session}/{resource}", self._trickle),
+                web.patch("/{door:whip|whep}/{session}/{resource}", self._patch),
             ]
         )
         self._runner = web.AppRunner(app)
@@ -101,7 +101,11 @@ class MediaDoor:
         status, body = await self.ask("DELETE", f"/rooms/{session}/resources/{resource}")
         return web.json_response(body, status=status)
 
-    async def _trickle(self, request: web.Request) -> web.Response:
+    async def _patch(self, request: web.Request) -> web.Response:
         session, resource = request.match_info["session"], request.match_info["resource"]
-        status, _ = await self.ask("PATCH", f"/rooms/{session}/resources/{resource}", {"fragment": ""})
-        return web.Response(status=status)
+        body = {"fragment": await request.text(), "if_match": request.headers.get("If-Match")}
+        status, answer = await self.ask("PATCH", f"/rooms/{session}/resources/{resource}", body)
+        if status != 200:
+            return web.Response(status=status)
+        kind = "application/trickle-ice-sdpfrag"
+        return web.Response(text=answer["fragment"], content_type=kind, headers={"ETag": f'"{answer["etag"]}"'})
