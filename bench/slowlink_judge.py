@@ -68,6 +68,8 @@ def judge_neighbours(alone: Figures, beside: Figures) -> list[str]:
     found = []
     if beside.concealed_percent > BY_NAME["512"].concealed_percent:
         found.append(f"the fast viewer's voice is concealed for {beside.concealed_percent:.2f} %")
+    if beside.fps < BY_NAME["512"].fps:
+        found.append(f"the fast viewer has {beside.fps:.1f} fps < {BY_NAME['512'].fps:g}")
     for name, share in (
         ("fps", SAME_FPS),
         ("picture_kbps", SAME_KBPS),
