@@ -180,8 +180,10 @@ def main() -> int:
     except linkspace.NoNamespaces as error:
         print(f"bench-slowlink: {error}", file=sys.stderr)
         return 2
-    # SIGTERM ends it as Ctrl-C does: every browser, link and process is closed on the way out.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM ends it as Ctrl-C does, and both do where a shell starts us with SIGINT ignored: every browser, link and
+    # process is closed on the way out.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     facts: dict = {"machine": machine(), "options": vars(given) | {"data": "", "out": "", "samples": ""}}
     rows: list[dict] = []
     scenarios: list[dict] = []

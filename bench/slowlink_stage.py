@@ -128,6 +128,8 @@ class LiveStage:
             "TROPA_PORT": str(WEB_PORT),
             "TROPA_MEDIA_PORT": str(MEDIA_PORT),
             "TROPA_CHANNELS": "40",
+            # Should the bench be killed, the service ends too.
+            "TROPA_STOP_WITH_PARENT": "1",
         }
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(parents=True)
