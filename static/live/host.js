@@ -1,7 +1,7 @@
 // The host's page: checks camera and microphone, goes live, and stays live through outages until the host ends the lesson.
 
 import { Link, preferCodecs } from "./whip-whep.js";
-import { Room, clock, find, lesson, phrase, write } from "./room.js";
+import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 import { allowed, explain, list, openCamera, openMicrophone, openScreen, showLevel } from "./devices.js";
 
 const CODECS = ["AV1", "VP9", "H264", "VP8"];
@@ -164,6 +164,7 @@ function standing() {
   if (!link.running) return room.state === "live" ? "elsewhere" : room.state === "ended" ? "ended" : "ready";
   if (onAir()) return "on_air";
   if (!navigator.onLine) return "offline";
+  if (link.state === "rerouting") return "rerouting";
   if (link.state === "connected") return "no_media";
   return sent.at ? "reconnecting" : "connecting";
 }
@@ -179,6 +180,7 @@ function draw() {
   for (const button of document.querySelectorAll("[data-source]")) {
     button.ariaPressed = String(button.dataset.source === source);
   }
+  drawWay(link);
   find("camera").closest("p").hidden = source !== "camera" || !tracks.camera;
 }
 

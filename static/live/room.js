@@ -86,3 +86,8 @@ export class Room {
     this.onChange(before);
   }
 }
+
+/** Say in words that the direct way is blocked, while it is. */
+export function drawWay(link) {
+  write(find("way"), link.running && link.way === "tcp" ? phrase(link.wasDirect ? "now_over_tcp" : "over_tcp") : "");
+}

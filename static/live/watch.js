@@ -1,7 +1,7 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
 import { Link } from "./whip-whep.js";
-import { Room, clock, find, lesson, phrase, write } from "./room.js";
+import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
 const VOICE_ONLY_MS = 4000; // no picture for so long although voice comes
 
@@ -54,6 +54,7 @@ async function play() {
 
 /** Tell a lesson by voice alone from one whose picture has not come yet. */
 function look(report) {
+  drawWay(link);
   const now = performance.now();
   for (const entry of report.values()) {
     if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;
@@ -69,6 +70,7 @@ function standing() {
   if (link.state === "connected" && room.state !== "host_lost") return ["live", true];
   if (!navigator.onLine) return ["offline", false];
   if (room.state === "host_lost") return ["host_lost", false];
+  if (link.state === "rerouting") return ["rerouting", false];
   if (room.state === "live" || room.state === "away" || refusal?.status === 0) {
     return [everLive ? "reconnecting" : "connecting", false];
   }
@@ -84,6 +86,7 @@ function draw() {
   stage.classList.toggle("quiet", !well);
   write(find("viewers"), well ? phrase("viewers", { count: room.facts.viewers ?? 0 }) : "");
   find("again").hidden = link.state !== "refused";
+  drawWay(link);
 }
 
 function drawSound() {

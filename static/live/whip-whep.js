@@ -5,7 +5,11 @@ const ANSWER_MS = 15000; // a satellite link with a queue in front of it answers
 const CONNECT_MS = 12000;
 const LOOK_MS = 500;
 const STALL_MS = 2000; // nothing arrived for so long: ask whether the server still knows us
-const GIVE_UP_MS = 8000; // nothing arrived although it should: build the connection anew
+const REROUTE_MS = 3000; // nothing arrived although it should: look for another way, with the session as it is
+const GIVE_UP_MS = 8000; // still nothing: build the connection anew
+const SETTLE_MS = 6000; // what another way gets to prove itself, three round trips over a satellite included
+const ASK_MS = 5000; // a question beside a silent connection: where it hangs too, all of the network is gone
+const FRAGMENT = "application/trickle-ice-sdpfrag";
 const FINAL = new Set([400, 401, 403, 404, 406, 410, 413, 415, 422]);
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -22,15 +26,15 @@ export class Refusal extends Error {
 }
 
 /** Send one request of the protocol; a refusal becomes an exception with the server's own words. */
-async function ask(method, url, token, type, body) {
+async function ask(method, url, token, type, body, more = {}, patienceMs = ANSWER_MS) {
   let response;
   try {
     response = await fetch(url, {
       method,
-      headers: { Authorization: `Bearer ${token}`, "Content-Type": type },
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": type, ...more },
       body,
       cache: "no-store",
-      signal: AbortSignal.timeout(ANSWER_MS),
+      signal: AbortSignal.timeout(patienceMs),
     });
   } catch {
     throw new Refusal(0);
@@ -54,7 +58,8 @@ export function preferCodecs(transceiver, names) {
  *
  * options: url, token; prepare(pc) adds the tracks; expects() says whether media should be arriving now; patienceMs() is
  * the least pause between attempts (hurry() ends it); onStats(report, pc) sees every look at the counters;
- * onChange(state, refusal) with state "connecting" | "connected" | "stalled" | "lost" | "refused" | "taken" | "closed".
+ * onChange(state, refusal) with state "connecting" | "connected" | "stalled" | "rerouting" | "lost" | "refused" | "taken" |
+ * "closed". `way` is "udp", "tcp" or "" while unknown; `wasDirect` says whether UDP has ever worked here.
  */
 export class Link {
   constructor(options) {
@@ -64,6 +69,8 @@ export class Link {
     this.state = "closed";
     this.running = false;
     this.lastArrivalAt = 0;
+    this.way = "";
+    this.wasDirect = false;
     this.wake = () => {};
     addEventListener("online", () => this.hurry());
   }
@@ -156,6 +163,7 @@ export class Link {
     const pc = this.pc;
     let seen = -1;
     let askedAt = 0;
+    let reroutedAt = 0;
     while (this.running) {
       await pause(LOOK_MS);
       // Asked before coming back: whom another page has replaced must not throw that page out again.
@@ -168,14 +176,24 @@ export class Link {
         this.lastArrivalAt = now;
         this.change("connected");
       }
+      this.way = wayOf(report);
+      this.wasDirect ||= this.way === "udp";
       this.onStats?.(report, pc);
       const silentMs = now - this.lastArrivalAt;
-      if (silentMs < STALL_MS || now - askedAt < STALL_MS) continue;
+      const missing = silentMs > REROUTE_MS && this.expects();
+      if ((missing || pc.iceConnectionState === "disconnected") && now - reroutedAt > SETTLE_MS) {
+        if (reroutedAt && silentMs > GIVE_UP_MS && this.expects()) return "stalled";
+        reroutedAt = now;
+        this.change("rerouting");
+        const verdict = await this.reroute();
+        if (verdict) return verdict;
+        continue;
+      }
+      if (silentMs < STALL_MS || now - askedAt < STALL_MS || this.state === "rerouting") continue;
       askedAt = now;
       this.change("stalled");
       const verdict = await this.stillKnown();
       if (verdict) return verdict;
-      if (silentMs > GIVE_UP_MS && this.expects()) return "stalled";
     }
     return "closed";
   }
@@ -183,11 +201,31 @@ export class Link {
   /** Ask the server about our resource with an empty trickle fragment; "" means that it is there or cannot be asked. */
   async stillKnown() {
     try {
-      await ask("PATCH", this.resource, this.token, "application/trickle-ice-sdpfrag", "a=end-of-candidates\r\n");
+      await ask("PATCH", this.resource, this.token, FRAGMENT, "a=end-of-candidates\r\n", {}, ASK_MS);
       return "";
     } catch (refusal) {
-      if (refusal.status === 404) return refusal.body.on_air ? "taken" : "gone";
-      return refusal.status === 503 ? "gone" : "";
+      return verdictOf(refusal);
+    }
+  }
+
+  /**
+   * Look for another way with the session as it is: an ICE restart by PATCH (RFC 9725 4.3). Where UDP has died, TCP serves;
+   * DTLS goes on, so nothing is negotiated anew. Returns "" or why the connection is over.
+   */
+  async reroute() {
+    const pc = this.pc;
+    try {
+      pc.restartIce();
+      await pc.setLocalDescription();
+      const ours = fragmentOf(pc.localDescription.sdp);
+      const response = await ask("PATCH", this.resource, this.token, FRAGMENT, ours, { "If-Match": '"*"' }, ASK_MS);
+      const sdp = renamed(pc.currentRemoteDescription.sdp, await response.text());
+      await pc.setRemoteDescription({ type: "answer", sdp });
+      return "";
+    } catch (error) {
+      console.warn("another way:", error);
+      if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+      return verdictOf(error);
     }
   }
 
@@ -204,6 +242,39 @@ export class Link {
     this.pc?.close();
     this.pc = null;
   }
+}
+
+/** Read a refusal of a PATCH: "gone" and "taken" end the connection, anything else says nothing about it. */
+function verdictOf(refusal) {
+  if (refusal.status === 404) return refusal.body.on_air ? "taken" : "gone";
+  return refusal.status === 503 ? "gone" : "";
+}
+
+const line = (text, start) => text.match(new RegExp(`^${start}.*$`, "m"))?.[0];
+
+/** Take out of an offer what an ICE restart sends (RFC 8840 9): the new names, in the frame of the first section. */
+function fragmentOf(sdp) {
+  const starts = ["a=ice-options:", "a=group:BUNDLE", "m=", "a=mid:", "a=ice-ufrag:", "a=ice-pwd:"];
+  return [...starts.map((start) => line(sdp, start)).filter(Boolean), ""].join("\r\n");
+}
+
+/** Put the new names and candidates of a fragment into the answer that was good so far. */
+function renamed(sdp, fragment) {
+  const there = [line(fragment, "a=ice-pwd:"), ...(fragment.match(/^a=candidate:.*$/gm) ?? []), "a=end-of-candidates"];
+  return sdp
+    .replace(/^a=(candidate:|end-of-candidates).*\r\n/gm, "")
+    .replace(/^a=ice-ufrag:.*$/gm, () => line(fragment, "a=ice-ufrag:"))
+    .replace(/^a=ice-pwd:.*$/gm, () => there.join("\r\n"));
+}
+
+/** Say over which protocol the connection runs: "udp", "tcp", or "" before it is known. */
+function wayOf(report) {
+  for (const entry of report.values()) {
+    const pair = entry.type === "transport" ? report.get(entry.selectedCandidatePairId) : entry.selected ? entry : null;
+    const way = pair && report.get(pair.remoteCandidateId)?.protocol;
+    if (way) return way.toLowerCase();
+  }
+  return "";
 }
 
 /** Say whether a connection cannot carry anything any more; a server that says goodbye closes DTLS, and no state tells. */

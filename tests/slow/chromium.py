@@ -47,9 +47,24 @@ def _ffmpeg(*arguments: str) -> None:
     subprocess.run([binary, "-hide_banner", "-loglevel", "error", "-y", *arguments], check=True)
 
 
-def launch(playwright: Playwright, devices: FakeDevices | None = None, *, autoplay: bool = True) -> Browser:
-    """Start a headless Chromium; `autoplay` False keeps the browser's rule that sound needs a click first."""
-    args = list(ARGS)
+def find_chromium() -> str | None:
+    """Return the path of the system's Chromium."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def launch(
+    playwright: Playwright,
+    devices: FakeDevices | None = None,
+    *,
+    autoplay: bool = True,
+    program: str | None = None,
+    more: tuple[str, ...] = (),
+) -> Browser:
+    """Start a headless Chromium; `autoplay` False keeps the browser's rule that sound needs a click first.
+
+    `program` stands for the system's Chromium, for instance to start it in another network; `more` are switches.
+    """
+    args = [*ARGS, *more]
     if autoplay:
         args.append("--autoplay-policy=no-user-gesture-required")
     if devices is not None:
@@ -59,5 +74,4 @@ def launch(playwright: Playwright, devices: FakeDevices | None = None, *, autopl
             f"--use-file-for-fake-video-capture={devices.camera}",
             f"--use-file-for-fake-audio-capture={devices.microphone}",
         ]
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    return playwright.chromium.launch(executable_path=found, args=args)
+    return playwright.chromium.launch(executable_path=program or find_chromium(), args=args)
