@@ -23,6 +23,7 @@ PAGES = (
     "schools",
     "people",
     "invitations",
+    "resets",
     "home",
     "health",
     "whip",

@@ -85,14 +85,15 @@ def login() -> str | Response | tuple[str, int]:
         form.errors = {"": [_("The e-mail or the password is not right.")]}
         form.message = _("Check the keyboard layout and the Caps Lock key.")
         return _login(form, target), 422
-    return _start(row.id, target)
+    return start(row.id, target)
 
 
 def _login(form: schemas.Form, target: str) -> str:
     return render_template("login.html", form=form, next=target)
 
 
-def _start(person_id: str, target: str) -> Response:
+def start(person_id: str, target: str) -> Response:
+    """Log this browser in as somebody and send it on."""
     days = current_app.config["TROPA"].login_days
     _row, token = logins.start_login(person_id, request.user_agent.string, database.utc_now(), days)
     session.clear()  # a form opened by somebody else in this browser must not be sent by this person
@@ -149,7 +150,7 @@ def first(token: str) -> str | Response | tuple[str, int]:
     if request.method == "POST" and form.check(request.form):
         made = _make_first(token, now, **form.data)
         flash(_("Welcome! Next, add the schools of your district and invite their people."))
-        return _start(made.id, "/schools")
+        return start(made.id, "/schools")
     zones = i18n.zone_choices(form.value("timezone"))
     return render_template("first.html", form=form, zones=zones), 422 if form.errors else 200
 
@@ -197,5 +198,5 @@ def _invited(token: str, now: datetime) -> str | Response | tuple[str, int]:
             form.refuse("email", taken)
         else:
             flash(_("Welcome to Tropa!"))
-            return _start(made.id, "/")
+            return start(made.id, "/")
     return render_template("invite.html", form=form, role=role), 422 if form.errors else 200

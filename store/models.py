@@ -161,6 +161,20 @@ class Invitation(db.Model):
     school: Mapped[School | None] = relationship()
 
 
+class PasswordReset(db.Model):
+    """A one-time link by which a person who has forgotten their password sets a new one; kept as SHA-256."""
+
+    __tablename__ = "password_reset"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    created_by: Mapped[str] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    person: Mapped[Person] = relationship(foreign_keys=[person_id])
+
+
 class Seminar(db.Model):
     """A programme of sessions under one title."""
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from config import Settings
-from store import booking, logins, outbox
+from store import booking, logins, outbox, resets
 from store.database import utc_now
 from store.files import Files
 
@@ -31,6 +31,7 @@ def clean(settings: Settings) -> None:
     now = utc_now()
     booking.clean_keys(now - KEEP_KEYS)
     logins.clean_logins(now - KEEP_LOGINS)
+    resets.clean(now)
     outbox.clean(now - KEEP_LETTERS)
 
 

@@ -9,9 +9,9 @@ from marshmallow import fields
 
 from rules import rights
 from rules.rights import Role
-from server import access, schemas
+from server import access, resets, schemas
 from server import people as pages
-from server.api.shapes import PersonShape
+from server.api.shapes import PasswordResetShape, PersonShape
 from server.lessonschemas import Reference
 from server.problems import Problem
 from store import database, people
@@ -72,6 +72,18 @@ def change_person(data: dict, person_id: str) -> Person | None:
     except people.LastAdministrator:
         raise pages.last_administrator() from None
     return people.person(person_id)
+
+
+@blueprint.post("/people/<person_id>/password-reset")
+@access.may(rights.coordinates_anything)
+@blueprint.response(201, PasswordResetShape)
+def reset_password(person_id: str) -> dict:
+    """Make a one-time link for a new password; its address is in this answer alone, and in a letter where mail is set.
+
+    Earlier links of this person stop working.
+    """
+    row, link, mailed = resets.make_link(resets.manageable(person_id))
+    return {"url": link, "expires_at": row.expires_at, "mailed": mailed}
 
 
 @blueprint.post("/people/<person_id>/memberships")

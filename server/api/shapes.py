@@ -52,6 +52,14 @@ class PersonShape(Schema):
     memberships = fields.List(fields.Nested(MembershipShape))
 
 
+class PasswordResetShape(Schema):
+    """A link for a new password, shown this once; mailed says whether a letter was sent too."""
+
+    url = fields.String()
+    expires_at = moment()
+    mailed = fields.Boolean()
+
+
 class InvitationShape(Schema):
     """A one-time link that makes an account."""
 

@@ -139,6 +139,9 @@ TABLE = [
         302,
         path="/people/{teacher}/disable",
     ),
+    Row("POST", "/people/<person_id>/reset", COORDINATORS, 200, path="/people/{teacher}/reset"),
+    Row("GET", "/reset/<token>", NOBODY, 200, path="/reset/x", refused=frozenset({410, 404})),
+    Row("POST", "/reset/<token>", NOBODY, 200, path="/reset/x", refused=frozenset({410, 404})),
     Row("GET", "/invitations", COORDINATORS, 200),
     Row("POST", "/invitations", COORDINATORS, 200, "role_form"),
     Row("POST", "/invitations/<invitation_id>/revoke", NOBODY, 302, path="/invitations/x/revoke"),
@@ -194,6 +197,13 @@ TABLE = [
     Row("GET", "/api/v1/people", COORDINATORS, 200),
     Row("GET", "/api/v1/people/<person_id>", COORDINATORS, 200, path="/api/v1/people/{teacher}"),
     Row("PATCH", "/api/v1/people/<person_id>", COORDINATORS, 200, "disable", "/api/v1/people/{teacher}"),
+    Row(
+        "POST",
+        "/api/v1/people/<person_id>/password-reset",
+        COORDINATORS,
+        201,
+        path="/api/v1/people/{teacher}/password-reset",
+    ),
     Row(
         "POST",
         "/api/v1/people/<person_id>/memberships",
