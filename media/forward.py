@@ -116,6 +116,11 @@ class Forwarder:
             self._gop, self._gop_at = following, 0
         return False
 
+    def stop_picture(self) -> None:
+        """End the picture behind what has been sent; `start_replay` begins one anew."""
+        self.video.pause(self._head("video"))
+        self._end_replay()
+
     def _end_replay(self) -> None:
         self._gop, self._replayed = None, None
 

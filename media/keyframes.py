@@ -17,6 +17,9 @@ REPLAY_AT_ONCE_S = 0.5
 """A cached group no older than this costs less than a new keyframe."""
 STALE_S = 5.0
 """A picture without a packet for this long has been switched off: even a still screen sends a frame a second."""
+REST_FIRST_S = 2.0
+REST_MOST_S = 16.0
+REST_FORGOTTEN_S = 30.0
 VIEWER_INTERVAL_S = 3.0
 """One viewer's requests count this often: a bad link must not turn everybody's stream into keyframes."""
 
@@ -77,3 +80,34 @@ def start(waited_s: float, deaf: bool, cached_age_s: float | None) -> Start:
     if deaf or cached_age_s <= REPLAY_AT_ONCE_S or waited_s >= REPLAY_AFTER_S:
         return Start.REPLAY
     return Start.WAIT
+
+
+class Rest:
+    """How long a viewer goes without a picture after one that its TCP connection could not carry.
+
+    Each time twice as long, so that a link too slow for any picture of a lesson is not filled with beginnings of one;
+    a picture that held for REST_FORGOTTEN_S makes the next rest a short one again.
+    """
+
+    __slots__ = ("_length_s", "_until_s")
+
+    def __init__(self) -> None:
+        self._length_s = 0.0
+        self._until_s: float | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether the picture rests."""
+        return self._until_s is not None
+
+    def begin(self, now_s: float, held_s: float) -> None:
+        """Rest from now on, after a picture that held for `held_s`."""
+        again = self._length_s > 0 and held_s < REST_FORGOTTEN_S
+        self._length_s = min(self._length_s * 2, REST_MOST_S) if again else REST_FIRST_S
+        self._until_s = now_s + self._length_s
+
+    def over(self, now_s: float) -> bool:
+        """Return whether the rest is over, and end it then."""
+        if self._until_s is not None and now_s >= self._until_s:
+            self._until_s = None
+        return not self.on

@@ -266,6 +266,9 @@ class Room:
             self._reports_s, wall_s = now_s, time.time()
             for viewer in self.viewers.values():
                 viewer.report(wall_s, now_s)
+            stopped = [viewer for viewer in self.viewers.values() if viewer.rest(now_s)]
+            if stopped:
+                self._list_streams()
         self._watch(now_s)
 
     def _watch(self, now_s: float) -> None:

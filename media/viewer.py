@@ -48,6 +48,8 @@ class Viewer:
         self._ask_keyframe = ask_keyframe
         self._waiting_since_s: float | None = None
         self._pli_s: float | None = None
+        self._rest = keyframes.Rest()
+        self._began_s = 0.0
         self.ssrcs = _sources()
         audio_track, video_track = tracks
         self.forwarder = Forwarder(
@@ -84,7 +86,7 @@ class Viewer:
     def needs_keyframe(self) -> bool:
         """Whether the viewer waits for a picture to begin with."""
         video = self.forwarder.video
-        return self.peer.connected and video is not None and video.begun is None
+        return self.peer.connected and video is not None and video.begun is None and not self._rest.on
 
     def connected(self, now_s: float) -> None:
         """Begin: the voice with its next packet, the picture as `tick` decides."""
@@ -109,7 +111,8 @@ class Viewer:
 
     def begin_with(self, gop: Gop, now_s: float) -> bool:
         """Begin the picture with a keyframe; true when the viewer has caught up with the room."""
-        self._waiting_since_s = None
+        self._waiting_since_s, self._began_s = None, now_s
+        self.peer.feed()
         self.forwarder.start_replay(gop, now_s)
         return self.forwarder.replay(now_s)
 
@@ -118,7 +121,7 @@ class Viewer:
         forwarder = self.forwarder
         if forwarder.replaying:
             return forwarder.replay(now_s)
-        if not self.needs_keyframe:
+        if not self._rest.over(now_s) or not self.needs_keyframe:
             return False
         if self._waiting_since_s is None:
             self._waiting_since_s = now_s
@@ -136,7 +139,18 @@ class Viewer:
     @property
     def beginning(self) -> bool:
         """Whether `tick` has something to do."""
-        return self.forwarder.replaying or self.needs_keyframe
+        return self.forwarder.replaying or self.needs_keyframe or self._rest.on
+
+    def rest(self, now_s: float) -> bool:
+        """Stop the picture where the TCP connection has refused it (`Backlog`); true when it has just stopped.
+
+        It begins anew with a keyframe after a rest; its numbers close up, so that the viewer asks for nothing again.
+        """
+        if not self.peer.starved or self._rest.on or self.forwarder.video.begun is None:
+            return False
+        self._rest.begin(now_s, now_s - self._began_s)
+        self.forwarder.stop_picture()
+        return True
 
     def report(self, unix_s: float, now_s: float) -> None:
         """Send sender reports when they are due."""

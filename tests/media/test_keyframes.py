@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from media import keyframes
 from media.keyframes import KeyframeRequests, Start, start
 
 
@@ -75,3 +76,17 @@ def test_deafness_is_noticed_and_forgiven() -> None:
 def test_how_a_viewer_begins(waited_s: float, deaf: bool, age_s: float | None, expected: Start) -> None:
     """Replay where the cache is fresh, the host deaf or the wait long; otherwise wait for a keyframe."""
     assert start(waited_s, deaf, age_s) is expected
+
+
+def test_a_picture_that_does_not_get_through_rests_longer_each_time() -> None:
+    """Two seconds at first, twice as long after each new failure, at most sixteen; a picture that held starts over."""
+    rest = keyframes.Rest()
+    lengths, now_s = [], 0.0
+    for held_s in (100.0, 1.0, 1.0, 1.0, 1.0, 31.0):
+        rest.begin(now_s, held_s)
+        began_s = now_s
+        while not rest.over(now_s):
+            now_s += 0.5
+        lengths.append(now_s - began_s)
+    assert lengths == [2.0, 4.0, 8.0, 16.0, 16.0, 2.0]
+    assert not rest.on
