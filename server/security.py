@@ -63,6 +63,8 @@ def init_app(app: Flask, settings: Settings, overrides: dict) -> None:
         REQUESTS_LIMIT=f"{settings.requests_per_minute} per minute",
         LOGIN_LIMIT=f"{settings.login_attempts_per_minute} per minute",
     )
+    # Said for each application anew: the limiter is one object and keeps what the one before was told.
+    app.config["RATELIMIT_ENABLED"] = True
     app.config.update(overrides)
     csrf.init_app(app)
     limiter.init_app(app)
