@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
 
 
 def grades(text: str) -> str:
-    """Write a grade set, e.g. "grades 1–4", the range with its dash; "" where a session is for no grade in particular."""
+    """Write a grade set, e.g. "grades 1–4" with its dash; "" where a session is for no grade in particular."""
     if not text:
         return ""
     return _("grade %(grade)s", grade=text) if text.isdigit() else _("grades %(grades)s", grades=text.replace("-", "–"))
