@@ -288,15 +288,19 @@ class Room:
     # The end.
 
     def leave(self, member: Host | Viewer) -> str:
-        """Take a DELETE: a viewer goes, the room's host ends the lesson; return which it was."""
+        """Take a DELETE: a viewer goes, the room's host ends the lesson; return which it was.
+
+        A host who waits beside another, or has been replaced, is "spare": its leaving ends nothing.
+        """
         if isinstance(member, Viewer):
             member.peer.close("left")
             return "viewer"
-        if member is self._host or (self.state == "waiting" and self._pending == [member]):
+        alone = self.state == "waiting" and self._host is None and self._pending == [member]
+        if member is self._host or alone:
             self.end("host_left")
-        else:
-            member.peer.close("left")
-        return "host"
+            return "host"
+        member.peer.close("left")
+        return "spare"
 
     def end(self, reason: str) -> None:
         """End the lesson: everybody is dismissed, the recording is sealed. Reasons are those of the manifest."""

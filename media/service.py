@@ -158,7 +158,7 @@ class Service:
         return Restarted(answer_restart(fragment, local), peer.ufrag)
 
     def leave(self, session: str, resource: str) -> str:
-        """Remove a session; return "host" or "viewer". Raises UnknownResource."""
+        """Remove a session; return "host", "spare" or "viewer" (Room.leave). Raises UnknownResource."""
         room, member = self._find(session, resource)
         return room.leave(member)
 

@@ -137,7 +137,7 @@ def patch_viewer(session_id: str, resource: str) -> Response:
 @access.by_bearer
 @_limited
 def unpublish(session_id: str, resource: str) -> Response:
-    """End the lesson: its host says goodbye (RFC 9725 4.2)."""
+    """End the lesson: its host says goodbye (RFC 9725 4.2). A host beside whom another is live ends only itself."""
     _known_host(session_id)
     was = _through(lambda plane: plane.leave(session_id, resource))
     if was == "host":

@@ -64,11 +64,18 @@ class FakeMedia:
         if method == "PATCH":
             return _patched(body["fragment"], body["if_match"])
         if method == "DELETE":
-            _session, was = self.resources.pop(resource)
-            if was == "host":
-                del self.rooms[session]
+            was = self._left(session, resource)
             return httpx.Response(200, json={"was": was})
         return httpx.Response(200, json=room)
+
+    def _left(self, session: str, resource: str) -> str:
+        """Take a resource away; the host who came last is the room's, any other is spare."""
+        _session, was = self.resources.pop(resource)
+        if was == "host" and self.rooms[session]["host_resource"] != resource:
+            return "spare"
+        if was == "host":
+            del self.rooms[session]
+        return was
 
     def _offered(self, session: str, room: dict | None, what: str, body: dict) -> httpx.Response:
         if not body["offer"].startswith("v=0"):
@@ -85,6 +92,8 @@ class FakeMedia:
             self.rooms[session] = {"session": session, "state": "waiting", "viewers": 0, "since": 1.0}
         self._made += 1
         resource = f"r{self._made}"
+        if what == "/host":
+            self.rooms[session]["host_resource"] = resource
         self.resources[resource] = (session, what.removeprefix("/").removesuffix("s"))
         return httpx.Response(201, json={"resource": resource, "answer": "v=0\r\nanswer\r\n", "etag": f"e{self._made}"})
 

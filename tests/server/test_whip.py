@@ -321,6 +321,21 @@ def test_the_hosts_goodbye_ends_the_lesson(app: Flask, client: FlaskClient, medi
     assert state_of(app, session) == "ended"
 
 
+def test_a_host_beside_another_ends_nothing(
+    app: Flask, client: FlaskClient, media: FakeMedia, lesson, district
+) -> None:
+    """The goodbye of a page that another page has replaced leaves the lesson live."""
+    session = lesson(state=SessionState.LIVE)
+    host = {"Authorization": f"Bearer {district.tokens['host']}"}
+    first = send(client, f"/whip/{session}", district.tokens["host"]).headers["Location"]
+    second = send(client, f"/whip/{session}", district.tokens["host"]).headers["Location"]
+    media.go_live(session)
+    assert client.delete(first, headers=host).status_code == 200
+    assert state_of(app, session) == "live"
+    assert client.delete(second, headers=host).status_code == 200
+    assert state_of(app, session) == "ended"
+
+
 def test_preflight_is_open_to_any_origin(client: FlaskClient, lesson) -> None:
     """A browser on another site is told what it may send, without a bearer."""
     session = lesson()
