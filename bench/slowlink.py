@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.slowlink [--rows 128,64] [--runs 1] [--seconds 60] [--scenarios B2,B3] [--viewer page]
 
-Prints a table with the limits, writes bench/results/slowlink.json and slowlink.svg. Needs root (or user namespaces),
+Prints a table with the limits, writes bench/results/slowlink.json and slowlink.svg when all rows were run. Needs root (or user namespaces),
 /dev/net/tun, iproute2 and Chromium. Everything it makes lives in namespaces of its own and ends with it.
 """
 
@@ -142,10 +142,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--viewer", choices=("plain", "page"), default="plain", help="plain WHEP, or the watch page")
     parser.add_argument("--host", choices=("plain", "page"), default="plain", help="plain WHIP, or the host's page")
     parser.add_argument("--data", default="", help="folder of the service, emptied first; default: a temporary one")
-    parser.add_argument("--out", default=str(RESULTS), help="where the results go")
+    parser.add_argument("--out", default="", help="where the results go; else bench/results, for all rows only")
     parser.add_argument("--samples", default="", help="a folder for everything that was noted, for a closer look")
     given = parser.parse_args()
     given.rows = [] if given.rows == "none" else given.rows.split(",")
+    # A quick look at one link must not replace the figures of the whole table.
+    given.out = given.out or (str(RESULTS) if len(given.rows) == len(ROWS) else "")
     given.scenarios = list(SCENARIOS) if given.scenarios == "all" else [s for s in given.scenarios.split(",") if s]
     unknown = [r for r in given.rows if r not in BY_NAME] + [s for s in given.scenarios if s not in SCENARIOS]
     if unknown:
@@ -199,7 +201,8 @@ def main() -> int:
         except KeyboardInterrupt:
             print("stopped; nothing is written", file=sys.stderr)
             return 130
-    write(facts, rows, scenarios, Path(given.out))
+    if given.out:
+        write(facts, rows, scenarios, Path(given.out))
     return 0 if all(entry["passed"] for entry in rows + scenarios) else 1
 
 

@@ -82,6 +82,8 @@
         sample.protocol = report.get(entry.localCandidateId)?.protocol ?? "";
       }
     }
+    const element = document.querySelector("video");
+    if (element) sample.element = { ready: element.readyState, time: element.currentTime, muted: element.muted };
     return sample;
   }
 
@@ -92,7 +94,7 @@
     if (said && bench.states.at(-1)?.text !== said) bench.states.push({ at: Date.now(), text: said });
   }, EACH_MS);
 
-  // Heard: samples have left the jitter buffer and were not silence.
+  // Heard: samples have left the jitter buffer and were not silence. A page that does not play them has no energy.
   const voice = setInterval(async () => {
     const sample = await look();
     if (!sample?.audio || sample.audio.emitted === 0 || sample.audio.energy === 0) return;
@@ -126,13 +128,17 @@
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
-  /** Watch with nothing of ours: one video element and a plain offer. */
+  /**
+   * Watch with nothing of ours and a plain offer. Voice and picture each have an element of their own: one that holds
+   * both stays silent in Chromium until the first picture is decoded.
+   */
   bench.watch = (url, token) =>
     connect(url, token, (pc) => {
-      const video = document.body.appendChild(document.createElement("video"));
-      Object.assign(video, { autoplay: true, playsInline: true, width: 640, height: 360 });
-      const stream = (video.srcObject = new MediaStream());
-      pc.ontrack = ({ track }) => stream.addTrack(track);
+      pc.ontrack = ({ track }) => {
+        const element = document.body.appendChild(document.createElement(track.kind));
+        Object.assign(element, { autoplay: true, playsInline: true, width: 640, height: 360 });
+        element.srcObject = new MediaStream([track]);
+      };
       pc.addTransceiver("audio", { direction: "recvonly" });
       pc.addTransceiver("video", { direction: "recvonly" });
     });
