@@ -4,87 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
 import socket
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import imageio_ffmpeg
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError
 
 from tests.slow.mediadoor import MediaDoor
 from tests.slow.stack import free_port
+from tests.slow.watcher import FRAMES_PER_S, Watcher, make_clip, publish, room, until
 
 pytestmark = pytest.mark.slow
-
-PATIENCE_S = 40
-FRAMES_PER_S = 25
-
-
-class Watcher:
-    """An aiortc client that counts what it decodes."""
-
-    def __init__(self) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.frames = {"audio": 0, "video": 0}
-        self.resource = ""
-        self._pumps: list[asyncio.Task] = []
-        self.connection.on("track", lambda track: self._pumps.append(asyncio.create_task(self._count(track))))
-
-    async def _count(self, track) -> None:
-        try:
-            while True:
-                await track.recv()
-                self.frames[track.kind] += 1
-        except MediaStreamError:
-            return
-
-    async def watch(self, url: str, key: str = "guest:1") -> int:
-        """Offer, take the answer; return the HTTP status."""
-        for kind in ("audio", "video"):
-            self.connection.addTransceiver(kind, direction="recvonly")
-        await self.connection.setLocalDescription(await self.connection.createOffer())
-        headers = {"Content-Type": "application/sdp"}
-        async with aiohttp.ClientSession() as http:
-            offer = self.connection.localDescription.sdp
-            async with http.post(f"{url}?key={key}", data=offer, headers=headers) as response:
-                text = await response.text()
-        if response.status == 201:
-            self.resource = response.headers["Location"].rsplit("/", 1)[1]
-            await self.connection.setRemoteDescription(RTCSessionDescription(text, "answer"))
-        return response.status
-
-    async def close(self) -> None:
-        """Leave."""
-        await self.connection.close()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Ask every 50 ms until it holds."""
-    for _ in range(PATIENCE_S * 20):
-        if await condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make twelve seconds of H.264 in groups of 250 pictures, with Opus: a host that answers no keyframe request."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
-    arguments = ["-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={FRAMES_PER_S}:duration=12"]
-    arguments += ["-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000:duration=12"]
-    arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "250k", "-bf", "0"]
-    arguments += ["-g", "250", "-c:a", "libopus", "-ac", "2", "-b:a", "24k", str(path)]
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *arguments], check=True)
-    return path
+    """What every host sends."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mkv")
 
 
 @pytest.fixture
@@ -92,20 +31,6 @@ async def door(tmp_path: Path) -> AsyncIterator[MediaDoor]:
     """Run a media process of its own."""
     async with MediaDoor(tmp_path, free_port()) as running:
         yield running
-
-
-async def publish(door: MediaDoor, clip: Path, session: str, *options: str) -> asyncio.subprocess.Process:
-    """Start ffmpeg at real-time pace."""
-    binary = imageio_ffmpeg.get_ffmpeg_exe()
-    source = ("-re", *options, "-i", str(clip), "-map", "0", "-c", "copy")
-    quiet = ("-hide_banner", "-nostdin", "-loglevel", "error")
-    return await asyncio.create_subprocess_exec(binary, *quiet, *source, "-f", "whip", f"{door.url}/whip/{session}")
-
-
-async def room(door: MediaDoor, session: str) -> dict:
-    """Return the room's state, empty where there is none."""
-    status, body = await door.ask("GET", f"/rooms/{session}")
-    return body if status == 200 else {}
 
 
 async def test_ffmpeg_to_ten_viewers(door: MediaDoor, clip: Path) -> None:
@@ -261,3 +186,75 @@ async def test_killed_and_started_again(door: MediaDoor, clip: Path) -> None:
     again.kill()
     await again.wait()
     await watcher.close()
+
+
+class Nat:
+    """Stands for a router between one viewer and the server: `forget` gives the viewer another address outside."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._server = server
+        self._inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._inside.bind(("0.0.0.0", 0))
+        self._inside.setblocking(False)
+        self.number = self._inside.getsockname()[1]
+        self._outside: dict[tuple, socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._inside, self._out)
+
+    def _out(self) -> None:
+        data, inner = self._inside.recvfrom(2048)
+        if inner not in self._outside:
+            sock = self._outside[inner] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            sock.connect(self._server)
+            self._loop.add_reader(sock, lambda: self._inside.sendto(sock.recv(2048), inner))
+        self._outside[inner].send(data)
+
+    def forget(self) -> None:
+        """Lose every mapping: what comes from outside goes nowhere until the viewer sends again."""
+        for sock in self._outside.values():
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._outside.clear()
+
+    def close(self) -> None:
+        """Stop."""
+        self.forget()
+        self._loop.remove_reader(self._inside)
+        self._inside.close()
+
+
+async def test_a_viewer_behind_a_forgetful_router_keeps_its_session(door: MediaDoor, clip: Path) -> None:
+    """When the router gives a viewer another address in mid-lesson, the same session goes on there."""
+    host = await publish(door, clip, "lesson", "-stream_loop", "5")
+    nat = Nat(("127.0.0.1", door.media_port))
+    watcher = Watcher()
+
+    async def live() -> bool:
+        return (await room(door, "lesson")).get("state") == "live"
+
+    await until(live, "the lesson is live")
+
+    def through_the_router(answer: str) -> str:
+        return re.sub(rf"( udp \d+ \S+) {door.media_port} ", rf"\1 {nat.number} ", answer)
+
+    assert await watcher.watch(f"{door.url}/whep/lesson", bend=through_the_router) == 201
+
+    async def plays() -> bool:
+        return watcher.frames["audio"] > 10
+
+    await until(plays, "the lesson comes through the router")
+    nat.forget()
+    seen = watcher.frames["audio"]
+
+    async def goes_on() -> bool:
+        return watcher.frames["audio"] > seen + 100
+
+    await until(goes_on, "voice goes on at the new address")
+    assert watcher.connection.connectionState == "connected"
+    metrics = (await door.ask("GET", "/metrics"))[1]["text"]
+    assert "tropa_media_sessions 2.0" in metrics
+    host.kill()
+    await host.wait()
+    await watcher.close()
+    nat.close()
