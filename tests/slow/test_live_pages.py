@@ -59,6 +59,13 @@ def until(page: Page | Firefox, expression: str) -> None:
     wait_until(lambda: page.evaluate(expression), PATIENCE_S, f"{expression}; the page says {page.evaluate(SAYS)!r}")
 
 
+def untouched_until(page: Page, expression: str) -> None:
+    """Wait without counting as a user: Playwright's own questions would be gestures that allow sound."""
+    asker = page.context.new_cdp_session(page)
+    ask = {"expression": expression, "returnByValue": True, "userGesture": False}
+    wait_until(lambda: asker.send("Runtime.evaluate", ask)["result"]["value"], PATIENCE_S, expression)
+
+
 def desk(browser: Browser, stack: Stack, stage: Stage) -> Page:
     """Open the host's page as its host."""
     context: BrowserContext = browser.new_context(viewport={"width": 1024, "height": 768})
@@ -159,7 +166,8 @@ def test_the_big_button_where_sound_needs_a_click(stack: Stack, devices: FakeDev
         go_live(host)
         viewer = seat(strict)
         viewer.goto(stage.links[0])
-        viewer.click("#start", timeout=PATIENCE_S * 1000)
+        untouched_until(viewer, "!document.getElementById('start').hidden")
+        viewer.click("#start")
         wait_playing(viewer, PATIENCE_S)
         assert viewer.is_hidden("#start")
         strict.close()
