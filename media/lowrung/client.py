@@ -124,6 +124,7 @@ class LowRungs:
         if self._link is not None:
             self._link.send(_start(key, rate))
         if self._task is None:
+            self._open()
             self._task = asyncio.get_running_loop().create_task(self._run(), name="low rungs")
         if first_picture:
             self._until_keyframe = False
@@ -172,6 +173,13 @@ class LowRungs:
 
     # The child.
 
+    def _open(self) -> Link:
+        """Begin a link; what is sent waits until the child is there to read it."""
+        self._link = Link(self._received, self._changed.set)
+        for key, rate in self._wanted.items():
+            self._link.send(_start(key, rate))
+        return self._link
+
     async def _run(self) -> None:
         """Keep a child while a rung is on, and a little longer."""
         failures = 0
@@ -208,15 +216,11 @@ class LowRungs:
 
     async def _live(self) -> bool:
         """Live with one child from start to end; return whether its end was our wish."""
-        loop = asyncio.get_running_loop()
+        link = self._link or self._open()
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
         with theirs:
-            ours.setblocking(False)
-            _, link = await loop.create_connection(lambda: Link(self._received, self._changed.set), sock=ours)
-            # What is sent from here on waits in the socket until the child reads it.
-            self._link = link
-            for key, rate in self._wanted.items():
-                link.send(_start(key, rate))
+            await asyncio.get_running_loop().create_connection(lambda: link, sock=ours)
             command = [sys.executable, "-m", "media.lowrung", str(theirs.fileno()), str(os.getpid())]
             try:
                 process = await asyncio.create_subprocess_exec(

@@ -19,6 +19,8 @@ class Link(asyncio.Protocol):
         self._ended = ended
         self._parser = Parser()
         self._transport: asyncio.Transport | None = None
+        self._early = bytearray()
+        """What was sent before there was a socket; bounded as the socket's queue is, by who asks `waiting`."""
         self.lost = False
         self.heard_s = asyncio.get_running_loop().time()
         self.decoded = 0
@@ -26,10 +28,12 @@ class Link(asyncio.Protocol):
     @property
     def waiting(self) -> int:
         """Return the bytes that the child has not taken yet, the socket's own buffer left out."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._transport.get_write_buffer_size() if self._transport is not None else len(self._early)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._transport.write(bytes(self._early))
+        self._early.clear()
 
     def data_received(self, data: bytes) -> None:
         self.heard_s = asyncio.get_running_loop().time()
@@ -48,7 +52,9 @@ class Link(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """Queue a message; one to a child that is gone is lost."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None:
+            self._early += pack(message)
+        elif not self._transport.is_closing():
             self._transport.write(pack(message))
 
     def close(self) -> None:
