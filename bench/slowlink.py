@@ -2,8 +2,9 @@
 
     .venv/bin/python -m bench.slowlink [--rows 128,64] [--runs 1] [--seconds 60] [--scenarios B2,B3] [--viewer page]
 
-Prints a table with the limits, writes bench/results/slowlink.json and slowlink.svg when all rows were run. Needs root (or user namespaces),
-/dev/net/tun, iproute2 and Chromium. Everything it makes lives in namespaces of its own and ends with it.
+Prints a table with the limits; writes bench/results/slowlink.json and slowlink.svg when all rows were run. Needs root
+(or user namespaces), /dev/net/tun, iproute2 and Chromium. Everything it makes lives in namespaces of its own and ends
+with it.
 """
 
 from __future__ import annotations

@@ -129,8 +129,8 @@
   }
 
   /**
-   * Watch with nothing of ours and a plain offer. Voice and picture each have an element of their own: one that holds
-   * both stays silent in Chromium until the first picture is decoded.
+   * Watch with nothing of ours and a plain offer. Voice and picture each have an element of their own: where one
+   * holds both, Chromium may not begin to play (readyState 0, no sound) before the first picture is decoded.
    */
   bench.watch = (url, token) =>
     connect(url, token, (pc) => {
