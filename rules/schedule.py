@@ -79,6 +79,25 @@ def buckets(starts_at: datetime, minutes: int) -> range:
     return range(first_s // BUCKET_S, -((first_s + minutes * 60) // -BUCKET_S))
 
 
+def first_unused(ended_at: datetime) -> int:
+    """Return the first bucket that a lesson which ended at this moment has not touched."""
+    return -int(ended_at.timestamp() // -BUCKET_S)
+
+
+def unused(starts_at: datetime, minutes: int, now: datetime) -> range:
+    """List the buckets of a session that are not over yet, the present one too."""
+    span = buckets(starts_at, minutes)
+    return range(min(max(span.start, int(now.timestamp()) // BUCKET_S), span.stop), span.stop)
+
+
+def taken_until(starts_at: datetime, minutes: int, ended_at: datetime | None) -> datetime:
+    """Return until when a session keeps its resources: its booked end, or that of the bucket in which it ended."""
+    booked_end = starts_at + timedelta(minutes=minutes)
+    if ended_at is None or ended_at >= booked_end:
+        return booked_end
+    return max(starts_at, datetime.fromtimestamp(first_unused(ended_at) * BUCKET_S, UTC))
+
+
 def channel_resource(channel: int) -> str:
     """Name a live channel, numbered from 1."""
     return f"channel:{channel}"

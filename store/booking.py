@@ -174,12 +174,17 @@ def suggest(draft: Draft, now: datetime, channels: int, except_session_id: str =
 
 def taken_times(first: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """List (start, end) of every booking that touches a time, whoever may see it: for how many channels are free."""
-    query = select(Session.starts_at, Session.minutes).where(
+    query = select(Session.starts_at, Session.minutes, Session.state, Session.ended_at).where(
         Session.state != SessionState.CANCELLED,
         Session.starts_at < end,
         Session.starts_at > first - timedelta(minutes=schedule.MAX_MINUTES),
     )
-    return [(start, start + timedelta(minutes=minutes)) for start, minutes in db.session.execute(query)]
+    found = []
+    for start, minutes, state, ended_at in db.session.execute(query):
+        until = schedule.taken_until(start, minutes, ended_at if state == SessionState.ENDED else None)
+        if until > max(start, first):
+            found.append((start, until))
+    return found
 
 
 def _take(session: OrmSession, row: Session, channels: int) -> tuple[Conflict, ...]:

@@ -12,7 +12,8 @@ from rules import lifecycle
 from rules.lifecycle import SessionState
 from rules.rights import Actor, Audience, SessionFacts, coordinates
 from rules.schedule import MAX_MINUTES
-from store.database import write
+from store.buckets import free_rest, take_rest
+from store.database import LOCK_BOOKING, write
 from store.models import Attendance, Session, SessionSchool, db
 
 
@@ -91,23 +92,33 @@ def visible(actor: Actor) -> ColumnElement[bool]:
 def mark_live(session_id: str, now: datetime) -> bool:
     """Note that a session's host is on the air; repeated calls change nothing. Returns whether it was not live before.
 
-    Raises lifecycle.IllegalTransition for a cancelled session.
+    One that had ended takes what is still free of its time again. Raises lifecycle.IllegalTransition for a cancelled
+    session.
     """
-    with write() as session:
+    with write(LOCK_BOOKING) as session:
         row = session.get(Session, session_id, with_for_update=True)
         if row is None or row.state == SessionState.LIVE:
             return False
+        returns = row.state == SessionState.ENDED
         row.state = lifecycle.step(SessionState(row.state), SessionState.LIVE).value
+        if returns:
+            take_rest(session, row, now)
         row.first_live_at = row.first_live_at or now
         row.last_live_at = now
     return True
 
 
 def mark_ended(session_id: str, now: datetime) -> bool:
-    """Note that a lesson is over; returns whether it was live. Repeated calls change nothing."""
+    """Note that a lesson is over and let others book the rest of its time; returns whether it was live.
+
+    Repeated calls change nothing.
+    """
     with write() as session:
         query = update(Session).where(Session.id == session_id, Session.state == SessionState.LIVE)
-        return session.execute(query.values(state=SessionState.ENDED.value, ended_at=now)).rowcount == 1
+        ended = session.execute(query.values(state=SessionState.ENDED.value, ended_at=now)).rowcount == 1
+        if ended:
+            free_rest(session, session_id, now)
+    return ended
 
 
 def end_unheld(now: datetime, grace: timedelta = timedelta(hours=2)) -> int:

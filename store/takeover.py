@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session as OrmSession
 from rules import lifecycle, renditions
 from rules.lifecycle import RecordingState, RenditionState, SessionState
 from rules.renditions import Kind
+from store.buckets import free_rest
 from store.database import new_id, write
 from store.models import Attendance, Guest, Membership, Recording, Rendition, School, Session
 
@@ -75,7 +76,8 @@ def create_recording(sealed: Sealed, now: datetime) -> bool:
             if session.get(Recording, sealed.id) is None:
                 raise
             return False
-        _end(lesson, sealed)
+        if _end(lesson, sealed):
+            free_rest(session, lesson.id, lesson.ended_at)
     return True
 
 
@@ -153,9 +155,12 @@ def _school_ids(session: OrmSession, stays) -> dict[str, str]:
     return found
 
 
-def _end(lesson: Session, sealed: Sealed) -> None:
+def _end(lesson: Session, sealed: Sealed) -> bool:
+    """Note when a lesson was on air; returns whether this is what ends it."""
     lesson.first_live_at = min(lesson.first_live_at or sealed.started_at, sealed.started_at)
     lesson.ended_at = max(lesson.ended_at or sealed.ended_at, sealed.ended_at)
     live_again = lesson.last_live_at is not None and lesson.last_live_at > sealed.ended_at
-    if lesson.state in (SessionState.BOOKED, SessionState.LIVE) and not live_again:
+    ends = lesson.state in (SessionState.BOOKED, SessionState.LIVE) and not live_again
+    if ends:
         lesson.state = lifecycle.step(SessionState(lesson.state), SessionState.ENDED).value
+    return ends

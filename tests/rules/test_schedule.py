@@ -21,10 +21,13 @@ from rules.schedule import (
     busy_buckets,
     conflicts,
     faults,
+    first_unused,
     fixed_resources,
     free_channel,
     nearest_free,
     suggestion_buckets,
+    taken_until,
+    unused,
 )
 
 NOW = datetime(2026, 9, 7, 3, 0, tzinfo=UTC)  # a Monday
@@ -34,6 +37,24 @@ NEEDED = fixed_resources("s", "p")
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))
 lengths = st.integers(2, 96).map(lambda n: n * 5)
+
+
+@given(moments, lengths, st.integers(-60, 600))
+def test_an_early_end_frees_what_was_not_touched(start, minutes, after):
+    """The bucket of the end stays taken, later ones are free; what goes on then takes the present one and the rest."""
+    end = start + timedelta(minutes=after)
+    span, free = buckets(start, minutes), first_unused(end)
+    assert (free - 1) * BUCKET_S < end.timestamp() <= free * BUCKET_S
+    assert list(unused(start, minutes, end)) == [n for n in span if (n + 1) * BUCKET_S > end.timestamp()]
+    until = taken_until(start, minutes, end)
+    assert start <= until <= start + timedelta(minutes=minutes)
+    assert until == start or until >= min(end, start + timedelta(minutes=minutes))
+
+
+def test_without_an_end_the_booked_end_counts():
+    """A session that has not ended keeps its whole time."""
+    assert taken_until(TEN, 45, None) == TEN + timedelta(minutes=45)
+    assert taken_until(TEN, 45, TEN + timedelta(minutes=22)) == TEN + timedelta(minutes=25)
 
 
 @given(moments, lengths)

@@ -15,7 +15,7 @@ from rules.schedule import SlotFault
 from store import booking, people
 from store.booking import Booked, Clash, Draft, Invalid, KeyReused, NoSuch, NotMovable, book, cancel, reschedule
 from store.models import BookingBucket, Session, db
-from store.programme import mark_live
+from store.programme import mark_ended, mark_live
 from tests.store.conftest import NOW
 
 TEN = NOW + timedelta(hours=28)  # the next day at 10:00 in Moscow
@@ -246,3 +246,31 @@ def test_two_who_swap_times_do_not_deadlock(app, draft, other, coordinator):
     db.session.rollback()
     assert all(isinstance(result, Clash) for result in results), results
     assert bucket_rows() == 2 * 3 * 9
+
+
+def test_an_early_end_gives_the_rest_of_the_time_back(draft, coordinator):
+    """A lesson that ends after 20 of 45 minutes leaves its channel, host and link free from then on."""
+    first = book(draft, coordinator.id, NOW, 1)
+    next_one = replace(draft, starts_at=TEN + timedelta(minutes=25), minutes=20)
+    assert isinstance(book(next_one, coordinator.id, NOW, 1), Clash)
+    mark_live(first.session_id, TEN)
+    assert mark_ended(first.session_id, TEN + timedelta(minutes=20, seconds=1))
+    assert bucket_rows() == 3 * 5
+    assert booking.taken_times(TEN, TEN + timedelta(hours=1)) == [(TEN, TEN + timedelta(minutes=25))]
+    assert isinstance(book(next_one, coordinator.id, TEN + timedelta(minutes=21), 1), Booked)
+
+
+def test_a_host_who_comes_back_takes_what_is_still_free(draft, coordinator):
+    """Ended by mistake and live again: the time is taken as before, but for what others have booked meanwhile."""
+    first = book(draft, coordinator.id, NOW, 1)
+    mark_live(first.session_id, TEN)
+    mark_ended(first.session_id, TEN + timedelta(minutes=10))
+    assert mark_live(first.session_id, TEN + timedelta(minutes=12))
+    assert bucket_rows() == 3 * 9
+    mark_ended(first.session_id, TEN + timedelta(minutes=15))
+    late = replace(draft, starts_at=TEN + timedelta(minutes=30), minutes=15)
+    second = book(late, coordinator.id, TEN + timedelta(minutes=16), 1)
+    assert isinstance(second, Booked)
+    assert mark_live(first.session_id, TEN + timedelta(minutes=17))
+    held = select(func.count()).where(BookingBucket.session_id == first.session_id)
+    assert (db.session.scalar(held), bucket_rows()) == (3 * 6, 3 * 9)
