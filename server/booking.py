@@ -17,6 +17,7 @@ from rules.rights import Actor, Audience
 from rules.schedule import MAX_MINUTES
 from server import access, doors, i18n, rows, words
 from server.lessonschemas import LessonForm
+from server.operations import guests
 from server.operations import sessions as operations
 from server.operations.outcome import Trouble
 from server.schemas import Form
@@ -107,7 +108,7 @@ def session_page(session_id: str) -> str:
         doors=open_doors,
         zone=i18n.zone_label(i18n.viewer_zone().key, session.starts_at),
         may_edit=rights.may_edit_session(actor, facts) and session.state == SessionState.BOOKED,
-        may_guests=rights.may_see_guests(actor, facts) and session.state != SessionState.CANCELLED,
+        may_guests=rights.may_see_guests(actor, facts) and guests.why_closed(session.state) == "",
         invited=[{"name": s.name, "link": words.link(s.link_down_kbps)} for s in schools],
         slow_schools=_slow_text([s.link_down_kbps for s in schools]),
         recordings=[{"id": r.id, "started_at": r.started_at, "text": rows.recording_text(r)} for r in shown],

@@ -52,14 +52,14 @@ def revoke_guest(session_id: str, guest_id: str) -> Response:
 
 
 def _page(form: Form, actor: Actor, session: Session, facts: SessionFacts, found: list[Guest]) -> str:
-    now = database.utc_now()
+    now, closed = database.utc_now(), operations.why_closed(session.state)
     schools = [s for s in people.schools() if rights.may_invite_guest(actor, facts, s.id)]
     shown = [
         {
             "id": row.id,
             "name": row.name,
             "school": row.school.name if row.school else "",
-            "url": operations.link(row, now),
+            "url": None if closed else operations.link(row, now),
             "gone": _("expired"),
         }
         for row in found
@@ -69,6 +69,7 @@ def _page(form: Form, actor: Actor, session: Session, facts: SessionFacts, found
         form=form,
         session=session,
         guests=shown,
+        closed=closed,
         schools=[(s.id, s.name) for s in schools],
         school_required=not rights.may_invite_guest(actor, facts, None),
     )

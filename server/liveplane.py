@@ -111,7 +111,7 @@ class LivePlane:
         return Restarted(content["fragment"], content["etag"]) if content else None
 
     def leave(self, session: str, resource: str) -> str:
-        """Remove a resource; returns "host", "spare" (another host is there) or "viewer". Raises MediaAway, Refused (404)."""
+        """Remove a resource; returns "host", "spare" (one of several) or "viewer". Raises MediaAway, Refused (404)."""
         return str(self._ask("DELETE", session, f"/resources/{quote(resource, safe='')}").get("was", "viewer"))
 
     def end(self, session: str) -> bool:

@@ -8,6 +8,7 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from rules import rights, tickets
+from rules.lifecycle import SessionState
 from rules.rights import Actor, SessionFacts
 from rules.tickets import Action, Ticket
 from server import access
@@ -31,6 +32,13 @@ def seen(session_id: str, actor: Actor) -> tuple[Session, SessionFacts, list[Gue
     return session, facts, found
 
 
+def why_closed(state: str) -> str:
+    """Say why no personal link can be made any more; "" while one can."""
+    if state == SessionState.CANCELLED:
+        return _("This lesson was cancelled, so a link would open nothing.")
+    return _("This lesson is over, so a link would open nothing.") if state == SessionState.ENDED else ""
+
+
 def invite(session: Session, facts: SessionFacts, data: dict, actor: Actor, now: datetime, key: str) -> Guest | Trouble:
     """Make a personal link from checked fields; the same request under the same key makes one."""
     school_id = data["school_id"]
@@ -39,6 +47,9 @@ def invite(session: Session, facts: SessionFacts, data: dict, actor: Actor, now:
     if not rights.may_invite_guest(actor, facts, school_id):
         text = _("You may invite teachers of your own school only.")
         return Trouble(403, errors={"school_id": [text]}, message=text, slug="not-yours")
+    reason = why_closed(session.state)
+    if reason:
+        return Trouble(409, errors={"": [reason]}, message=reason, slug="over")
     if len(guests.guests(session.id)) >= MOST:
         return wrong("", _("This lesson has %(most)s links already; revoke some first.", most=MOST))
     expires_at = session.starts_at + timedelta(minutes=session.minutes) + LASTS_AFTER_END

@@ -15,6 +15,7 @@ import pytest
 from rules.rights import Audience
 from server.slotwords import machine_time
 from store import booking, database
+from store.models import Session
 from tests.server.lessons import BODY, TITLE, lesson_draft, make_lessons, next_lesson_start
 
 SUGGESTION = re.compile(r'<button name="start" value="([^"]+)">')
@@ -326,3 +327,19 @@ def test_a_full_week_stays_light(as_role, app, district):
     assert page.count(b'class="slot is-') == 60
     sheet = browser.get("/static/tropa.css").data
     assert len(gzip.compress(page, 6)) + len(gzip.compress(sheet, 6)) <= 14 * 1024
+
+
+@pytest.mark.parametrize(("state", "reason"), [("ended", "This lesson is over"), ("cancelled", "was cancelled")])
+def test_a_lesson_that_is_over_offers_no_personal_links(as_role, as_api, app, lessons, state, reason):
+    """No way to them on the lesson's page; whoever asks for one is told why there is none, over the API too."""
+    with app.app_context(), database.write() as session:
+        session.get_one(Session, lessons.session).state = state
+    host, address = as_role("host"), f"/sessions/{lessons.session}/guests"
+    assert address not in host.get(f"/sessions/{lessons.session}").get_data(as_text=True)
+    page = host.get(address).get_data(as_text=True)
+    assert reason in page and "/join/" not in page and 'name="name"' not in page
+    asked = {"name": "Учитель", "school_id": ""}
+    refused = host.post(address, asked, page="/me")
+    assert refused.status_code == 409 and reason in refused.get_data(as_text=True)
+    answer = app.test_client().post(f"/api/v1{address}", json={"name": "Учитель"}, headers=as_api("coordinator"))
+    assert answer.status_code == 409 and reason in answer.json["detail"]
