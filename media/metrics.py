@@ -28,6 +28,9 @@ class _Collector:
         yield CounterMetricFamily("tropa_media_bytes_received", "UDP payload received", port.received_bytes)
         yield CounterMetricFamily("tropa_media_packets_sent", "Packets sent", egress.packets)
         yield CounterMetricFamily("tropa_media_bytes_sent", "UDP payload sent", egress.bytes)
+        yield GaugeMetricFamily("tropa_media_tcp_connections", "TCP connections", len(service.port.tcp.links))
+        yield CounterMetricFamily("tropa_media_tcp_refused", "TCP connections shown out", service.port.tcp.refused)
+        yield CounterMetricFamily("tropa_media_packets_over_tcp", "Packets given to TCP connections", egress.linked)
         yield CounterMetricFamily("tropa_media_send_batches", "sendmmsg calls", egress.batches)
         yield CounterMetricFamily("tropa_media_faults", "Faults caught at a boundary", service.tick_faults)
         dropped = CounterMetricFamily("tropa_media_dropped", "Packets dropped", labels=["direction", "reason"])
@@ -35,6 +38,7 @@ class _Collector:
             dropped.add_metric(["in", reason], count)
         for reason in ("full", "unreachable", "srtp"):
             dropped.add_metric(["out", reason], getattr(egress, f"dropped_{reason}"))
+        dropped.add_metric(["out", "tcp_late"], service.port.tcp.dropped)
         yield dropped
 
 
