@@ -51,13 +51,19 @@ def current_language() -> str:
 
 
 def viewer_zone() -> ZoneInfo:
-    """Return the zone of the viewer's first school, else the installation's."""
+    """Return the zone that the viewer has chosen, else that of their first school, else the installation's."""
     if "zone" not in g:
-        name = current_app.config["TROPA_TIMEZONE"]
         person = g.get("person")
-        schools = [m.school for m in person.memberships if m.school] if person is not None else []
-        g.zone = ZoneInfo(schools[0].timezone if schools else name)
+        chosen = person.timezone if person is not None else None
+        g.zone = ZoneInfo(chosen or usual_zone())
     return g.zone
+
+
+def usual_zone() -> str:
+    """Return the zone of the viewer's first school, else the installation's: what holds while none is chosen."""
+    person = g.get("person")
+    schools = [m.school for m in person.memberships if m.school] if person is not None else []
+    return schools[0].timezone if schools else current_app.config["TROPA_TIMEZONE"]
 
 
 def local(value: datetime, zone: str | None = None) -> datetime:

@@ -13,6 +13,7 @@ from server.links import public_link
 from server.roles import role_at
 from server.security import limiter
 from store import database, logins, people, repeats
+from store.models import Person
 
 blueprint = Blueprint("me", __name__)
 
@@ -20,6 +21,7 @@ MAX_TOKENS = 20
 LABELS = {
     "name": lazy_gettext("Your name"),
     "locale": lazy_gettext("Language"),
+    "timezone": lazy_gettext("Time zone"),
     "current": lazy_gettext("Current password"),
     "password": lazy_gettext("New password"),
     "label": lazy_gettext("What is it for?"),
@@ -27,10 +29,11 @@ LABELS = {
 
 
 class ProfileBody(schemas.Body):
-    """How somebody is called and which language they are spoken to in."""
+    """How somebody is called, which language they are spoken to in, and by which clock: "" is their school's."""
 
     name = schemas.Line(most=200, least=1, required=True)
     locale = schemas.OneOf(tuple(i18n.LANGUAGES), required=True)
+    timezone = schemas.Zone(allow_none=True)
 
 
 class PasswordBody(schemas.Body):
@@ -70,7 +73,7 @@ def me() -> str:
 
 def _page(**forms: schemas.Form) -> str:
     person = g.person
-    forms.setdefault("profile", _form(ProfileBody, {"name": person.name, "locale": person.locale}))
+    forms.setdefault("profile", _form(ProfileBody, _profile_of(person)))
     forms.setdefault("password", _form(PasswordBody))
     forms.setdefault("token", _form(TokenBody))
     now = database.utc_now()
@@ -82,18 +85,33 @@ def _page(**forms: schemas.Form) -> str:
         this_login=g.get("login"),
         calendar_url=public_link(f"/calendar/{person.calendar_secret}.ics"),
         languages=list(i18n.LANGUAGES.items()),
+        usual_zone=_usual_zone(),
+        zones=i18n.zone_choices(person.timezone or ""),
         **forms,
     )
+
+
+def _profile_of(person: Person) -> dict[str, str]:
+    return {"name": person.name, "locale": person.locale, "timezone": person.timezone or ""}
+
+
+def _usual_zone() -> str:
+    zone = i18n.zone_label(i18n.usual_zone())
+    if any(membership.school for membership in g.person.memberships):
+        return _("as at my school: %(zone)s", zone=zone)
+    return _("as everywhere in the district: %(zone)s", zone=zone)
 
 
 @blueprint.post("/me/profile")
 @access.signed_in
 def profile() -> Response | tuple[str, int]:
-    """Change name and language."""
+    """Change name, language and time zone."""
     form = _form(ProfileBody)
     if not form.check(request.form):
         return _page(profile=form), 422
-    people.update_profile(g.person.id, **form.data)
+    people.update_profile(g.person.id, name=form.data["name"], locale=form.data["locale"])
+    if "timezone" in form.data:
+        people.set_timezone(g.person.id, form.data["timezone"])
     refresh()  # the next words are in the language just chosen
     flash(_("Saved."))
     return redirect("/me")

@@ -134,10 +134,12 @@ class Moment(fields.AwareDateTime):
 
 
 class Zone(fields.String):
-    """The name of a time zone."""
+    """The name of a time zone; an empty text is None where allow_none is set."""
 
-    def _deserialize(self, value, attr, data, **options) -> str:
+    def _deserialize(self, value, attr, data, **options) -> str | None:
         name = super()._deserialize(value, attr, data, **options)
+        if name == "" and self.allow_none:
+            return None
         if not is_zone(name):
             raise ValidationError(_("There is no such time zone; choose one from the list."))
         return name

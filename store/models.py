@@ -84,6 +84,7 @@ class Person(db.Model):
     name: Mapped[str] = mapped_column(String(200))
     password_hash: Mapped[str] = mapped_column(String(200))
     locale: Mapped[str] = mapped_column(String(2), default="ru")
+    timezone: Mapped[str | None] = mapped_column(String(64))  # None: that of the first school, else the installation's
     calendar_secret: Mapped[str] = mapped_column(String(43), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

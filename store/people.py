@@ -163,6 +163,12 @@ def update_profile(person_id: str, *, name: str, locale: str) -> None:
         session.execute(update(Person).where(Person.id == person_id).values(name=name.strip(), locale=locale))
 
 
+def set_timezone(person_id: str, timezone: str | None) -> None:
+    """Show somebody all times in this zone; None: in that of their school, else the installation's."""
+    with write() as session:
+        session.execute(update(Person).where(Person.id == person_id).values(timezone=timezone))
+
+
 def renew_calendar_secret(person_id: str) -> str:
     """Give the person a new calendar address; the old one stops working."""
     secret = new_token()

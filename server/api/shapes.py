@@ -48,6 +48,7 @@ class PersonShape(Schema):
     name = fields.String()
     email = fields.String()
     locale = fields.String()
+    timezone = fields.String(allow_none=True, metadata={"description": "null: that of the first school"})
     disabled = fields.Function(lambda person: person.disabled_at is not None, metadata={"type": "boolean"})
     memberships = fields.List(fields.Nested(MembershipShape))
 

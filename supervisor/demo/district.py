@@ -24,12 +24,16 @@ class SampleSchool:
 
 @dataclass(frozen=True, slots=True)
 class SamplePerson:
-    """A person with one role; `school` None means the district, where coordinators also administer."""
+    """A person with one role; `school` None means the district, where coordinators also administer.
+
+    Whoever belongs to no school goes by the district's clock: `timezone`.
+    """
 
     key: str
     name: str
     role: Role
     school: str | None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class SampleSession:
     in_seminar: bool = True
 
 
+ZONE = "Asia/Krasnoyarsk"
+
 SCHOOLS = (
     SampleSchool("tikhiy", "Школа № 7 с. Тихий Плёс", "с. Тихий Плёс, ул. Школьная, 1", "Asia/Krasnoyarsk", 512, 384),
     SampleSchool("berezovka", "Берёзовская основная школа", "д. Берёзовка", "Asia/Krasnoyarsk", 256, 128),
@@ -59,7 +65,7 @@ SCHOOLS = (
 )
 
 PEOPLE = (
-    SamplePerson("coordinator", "Ольга Павловна Суханова", Role.COORDINATOR, None),
+    SamplePerson("coordinator", "Ольга Павловна Суханова", Role.COORDINATOR, None, ZONE),
     SamplePerson("host", "Анна Сергеевна Лаптева", Role.HOST, "tikhiy"),
     SamplePerson("teacher", "Мария Ивановна Зырянова", Role.TEACHER, "berezovka"),
     SamplePerson("school", "Галина Петровна Рукосуева", Role.LIBRARIAN, "sosnovy"),

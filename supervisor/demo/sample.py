@@ -158,6 +158,8 @@ def _people(schools: Mapping[str, School], kept: dict[str, Account], path: Path,
             if one.school is None:
                 roles.append((Role.ADMINISTRATOR, None))
             row = people.create_person(email(one.key), one.name, password, roles, now)
+            if one.timezone is not None:
+                people.set_timezone(row.id, one.timezone)
         elif one.key in ACCOUNTS and one.key not in kept:
             people.set_password(row.id, password, now)
         if one.key in ACCOUNTS and (one.key not in kept or logins.find_api_token(kept[one.key].token, now) is None):

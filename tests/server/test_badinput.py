@@ -32,7 +32,7 @@ GARBAGE = {
 FORMS = {
     "/schools/new": ("name", "place", "timezone", "link_down_kbps", "link_up_kbps"),
     "/invitations": ("role", "place", "name", "email"),
-    "/me/profile": ("name", "locale"),
+    "/me/profile": ("name", "locale", "timezone"),
     "/me/password": ("current", "password"),
     "/me/tokens": ("label",),
 }

@@ -88,7 +88,7 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "role_form": {"role": "teacher", "place": draft.host_school_id},
         "watch": {"action": "watch"},
         "host": {"action": "host"},
-        "profile": {"name": "Имя", "locale": "ru"},
+        "profile": {"name": "Имя", "locale": "ru", "timezone": "Asia/Omsk"},
         "label": {"label": "проба"},
         "school_form": {**school, "name": "Сосновская школа"},
         "language": {"language": "en"},

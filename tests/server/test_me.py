@@ -103,3 +103,23 @@ def test_calendar_address_is_renewed(app, district, as_role) -> None:
 def test_browsers_are_named_plainly(user_agent: str, name: str) -> None:
     """People recognise their browser, not its User-Agent."""
     assert browser_name(user_agent) == name
+
+
+def test_everybody_may_choose_a_clock(app, district, as_role) -> None:
+    """Times follow the chosen zone; nothing chosen is the school's, or for the district the installation's."""
+    for who, usual, said in (("host", "UTC+7", "as at my school"), ("coordinator", "UTC+3", "as everywhere")):
+        browser = as_role(who)
+        page = browser.get("/me").get_data(as_text=True)
+        assert re.search(rf"<dt>Time zone</dt><dd>[^<]*\({re.escape(usual)}\)", page)
+        assert said in page
+        chosen = {"name": "Имя", "locale": "en", "timezone": "Asia/Vladivostok"}
+        assert browser.post("/me/profile", chosen, page="/me").status_code == 302
+        page = browser.get("/me").get_data(as_text=True)
+        assert "(UTC+10) <span" in page and "chosen by you" in page
+        assert '<option value="Asia/Vladivostok" selected>' in page
+        browser.post("/me/profile", {"name": "Имя", "locale": "en"}, page="/me")
+        assert "(UTC+10) <span" in browser.get("/me").get_data(as_text=True), "a form without the field changes nothing"
+        browser.post("/me/profile", {**chosen, "timezone": ""}, page="/me")
+        assert "chosen by you" not in browser.get("/me").get_data(as_text=True)
+        wrong = browser.post("/me/profile", {**chosen, "timezone": "Mars/Olympus"}, page="/me")
+        assert wrong.status_code == 422
