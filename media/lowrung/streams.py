@@ -13,6 +13,9 @@ from media.lowrung.rungs import SPECS, STILL_INTERVAL_S, Rung, RungSpec, fit
 
 MIN_KEYFRAME_GAP_S = 2.0
 """A keyframe of LOW takes up to 0.8 s of its rate; asked for more often, nothing else would fit."""
+MAX_FRAME_S = 0.9
+"""A frame that would take its rate for longer, as a turned page does (1.6 s seen), is thrown away with its encoder: the
+first keyframe of a new one takes 0.6 s and shows the page sooner, if less sharply."""
 WORST_QUANTIZER, BEST_QUANTIZER = 63, 30
 STILL_TRIES = 4
 SIZE_PER_STEP = 1.07
@@ -59,12 +62,11 @@ class MovingStream:
     def push(self, picture: av.VideoFrame, timestamp: int) -> Coded | None:
         """Encode a picture."""
         size = fit(picture.width, picture.height, (self._spec.width, self._spec.height))
-        if self._encoder is not None and self._encoder.size != size:
+        scaled = self._scaler.scale(picture, size)
+        made = self._encode(scaled, size, self.forced and self._may_force(timestamp))
+        if made is not None and 8 * len(made[0]) > MAX_FRAME_S * self._rate_bps:
             self.close()
-        if self._encoder is None:
-            self._encoder = Encoder(self._codec, size, self._spec.fps, self._rate_bps)
-        keyframe = self.forced and self._may_force(timestamp)
-        made = self._encoder.encode(self._scaler.scale(picture, size), keyframe)
+            made = self._encode(scaled, size, True)
         if made is None:
             self._pacer.sent(timestamp, 0)
             return None
@@ -73,6 +75,13 @@ class MovingStream:
         if is_keyframe:
             self.forced, self._keyframe_at = False, timestamp
         return Coded(data, timestamp, is_keyframe)
+
+    def _encode(self, scaled: av.VideoFrame, size: tuple[int, int], keyframe: bool) -> tuple[bytes, bool] | None:
+        if self._encoder is not None and self._encoder.size != size:
+            self.close()
+        if self._encoder is None:
+            self._encoder = Encoder(self._codec, size, self._spec.fps, self._rate_bps)
+        return self._encoder.encode(scaled, keyframe)
 
     def _may_force(self, timestamp: int) -> bool:
         if self._keyframe_at is None:

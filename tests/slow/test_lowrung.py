@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +18,12 @@ from media.lowrung.client import LowRungs
 from media.lowrung.opusjoin import frames as opus_frames
 from media.lowrung.opusjoin import join_opus
 from media.lowrung.pace import DEPTH_S
+from media.lowrung.picture import Encoder, Scaler
 from media.lowrung.rungs import SPECS, STILL_INTERVAL_S, Rung
+from media.lowrung.streams import MovingStream
 from media.payload import Frame
 from media.payload.opus import packet_samples
-from tests.slow.lowrunghost import FPS, Camera, Viewer, begin, film, voice
+from tests.slow.lowrunghost import FPS, Camera, Viewer, begin, film, picture, voice
 
 pytestmark = pytest.mark.slow
 PACE = 3
@@ -260,3 +263,26 @@ async def test_aiortc_decodes_the_low_rung(stage):
         ids.append({descriptor.picture_id for descriptor, _ in parsed})
         shown += len(decoder.decode(JitterFrame(b"".join(rest for _, rest in parsed), frame.timestamp)))
     assert shown == len(ids) and ids == [{number} for number in range(len(ids))]
+
+
+@pytest.mark.parametrize("codec", ["AV1", "VP8"])
+def test_turned_page_does_not_fill_the_link(codec):
+    """A page of text that appears at once comes as a new keyframe, far smaller than what the encoder makes of it."""
+    chance, stream = random.Random(1), MovingStream(Rung.LOW, codec, SPECS[Rung.LOW].rate_bps)
+    pages = [picture(0, (640, 360)), picture(0, (640, 360))]
+    plane = pages[1].planes[0]
+    letters = b"".join(bytes([chance.choice((30, 220))]) * 8 for _ in range(plane.line_size // 8 + 1))[
+        : plane.line_size
+    ]
+    plane.update(b"".join((letters if row % 24 < 10 else bytes([220]) * plane.line_size) for row in range(360)))
+    spec, scaler = SPECS[Rung.LOW], Scaler()
+    bare = Encoder(codec, (spec.width, spec.height), spec.fps, spec.rate_bps)
+    coded, plain = [], []
+    for second in range(12):
+        page = pages[second // 6]
+        coded.append(stream.push(page, 90_000 * second))
+        plain.append(bare.encode(scaler.scale(page, bare.size), False)[0])
+    stream.close()
+    bare.close()
+    assert [one.keyframe for one in coded] == [second in (0, 6) for second in range(12)]
+    assert len(coded[6].data) < 0.7 * len(plain[6])
