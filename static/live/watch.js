@@ -1,11 +1,16 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
-import { Link } from "./whip-whep.js";
+import { Link, offerReceiver } from "./whip-whep.js";
 import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
 const VOICE_ONLY_MS = 4000; // no picture for so long although voice comes
 
+const NO_LESSON =
+  /\/(red|ulpfec|flexfec)|VP9 .*profile-id=[1-9]|AV1 .*profile=[1-9]|H264 (?!.*packetization-mode=1)|H264 .*level-id=(?!42)/i;
+
 const video = find("picture");
+// The voice has an element of its own: one element for both stays silent until the first picture is there.
+const voice = find("voice");
 const stage = find("stage");
 let refusal = null;
 let everLive = false;
@@ -15,12 +20,11 @@ const link = new Link({
   url: lesson.whep_url,
   token: lesson.token,
   prepare(pc) {
-    const stream = new MediaStream();
-    pc.addTransceiver("video", { direction: "recvonly" });
-    pc.addTransceiver("audio", { direction: "recvonly" });
+    offerReceiver(pc, "video", NO_LESSON);
+    offerReceiver(pc, "audio", /^audio\/(?!opus)/i);
     pc.ontrack = ({ track }) => {
-      stream.addTrack(track);
-      if (video.srcObject !== stream) video.srcObject = stream;
+      const element = track.kind === "audio" ? voice : video;
+      element.srcObject = new MediaStream([track]);
       play();
     };
   },
@@ -44,8 +48,9 @@ const room = new Room(() => {
 
 /** Begin to play; where the browser wants a click first, show the one big button. */
 async function play() {
+  video.play().catch(() => {}); // without sound it is never refused; a stream that was replaced is no trouble
   try {
-    await video.play();
+    await voice.play();
     find("start").hidden = true;
   } catch (error) {
     if (error.name === "NotAllowedError") find("start").hidden = false;
@@ -90,22 +95,22 @@ function draw() {
 }
 
 function drawSound() {
-  const silent = video.muted || video.volume === 0;
+  const silent = voice.muted || voice.volume === 0;
   write(find("sound"), phrase(silent ? "sound_on" : "sound_off"));
 }
 
 find("start").onclick = play;
 find("again").onclick = () => location.reload();
 find("sound").onclick = () => {
-  const silent = video.muted || video.volume === 0;
-  video.muted = !silent;
-  if (silent && video.volume === 0) find("volume").value = video.volume = 1;
+  const silent = voice.muted || voice.volume === 0;
+  voice.muted = !silent;
+  if (silent && voice.volume === 0) find("volume").value = voice.volume = 1;
 };
 find("volume").oninput = ({ target }) => {
-  video.volume = target.value;
-  video.muted = false;
+  voice.volume = target.value;
+  voice.muted = false;
 };
-video.onvolumechange = drawSound;
+voice.onvolumechange = drawSound;
 find("full").onclick = () => {
   if (document.fullscreenElement) document.exitFullscreen();
   else if (stage.requestFullscreen) stage.requestFullscreen();

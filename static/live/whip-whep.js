@@ -53,6 +53,14 @@ export function preferCodecs(transceiver, names) {
   transceiver.setCodecPreferences([...known].sort((a, b) => rank(a) - rank(b)));
 }
 
+/** Offer to receive, but not what no lesson is sent in: a browser's whole list costs seconds of a slow uplink. */
+export function offerReceiver(pc, kind, unwanted) {
+  const transceiver = pc.addTransceiver(kind, { direction: "recvonly" });
+  const known = RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [];
+  const kept = known.filter((codec) => !unwanted.test(`${codec.mimeType} ${codec.sdpFmtpLine ?? ""}`));
+  if (kept.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(kept);
+}
+
 /**
  * A connection that comes back by itself.
  *
