@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from config import Settings
@@ -13,6 +14,7 @@ from server import onair
 from server.app import create_app
 from server.intake import Limits
 from server.shell import Shell
+from server.target import OriginForm
 from store.files import Files
 
 # A WHIP or WHEP offer is a few KB of SDP.
@@ -34,7 +36,8 @@ def build(settings: Settings) -> Starlette:
         await feed.stop()
         shell.close()
 
-    return Starlette(routes=[Mount("/events", app=events), Mount("", app=shell)], lifespan=lifespan)
+    routes = [Mount("/events", app=events), Mount("", app=shell)]
+    return Starlette(routes=routes, middleware=[Middleware(OriginForm)], lifespan=lifespan)
 
 
 def __getattr__(name: str) -> Starlette:

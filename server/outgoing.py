@@ -11,7 +11,7 @@ from typing import IO
 import structlog
 from flask import Response, request
 
-from server.bothwords import both, problem_bytes
+from server.bothwords import Headers, both, refusal
 from server.problems import Problem
 from server.ranges import answer_file
 
@@ -21,8 +21,8 @@ HEADER = b"x-tropa-part"
 CHUNK_BYTES = 64 * 1024
 STALL_S = 300.0  # a player that pauses comes back with a range; a reader that is gone is let go
 
-MISSING = problem_bytes(
-    503,
+MISSING_RETRY_S = 60
+MISSING = (
     both("The file cannot be read at the moment"),
     both("The storage does not answer. What was downloaded so far can be continued later."),
 )
@@ -69,15 +69,23 @@ def _pieces(part: Part, open_stored: Opener) -> Iterator[bytes]:
             yield piece
 
 
+def missing(asked: Headers) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Write the refusal for a file that cannot be opened, for a request with these headers."""
+    return refusal(503, *MISSING, asked, MISSING_RETRY_S)
+
+
 async def send_part(
     part: Part,
     status: int,
     headers: list[tuple[bytes, bytes]],
+    missing: tuple[list[tuple[bytes, bytes]], bytes],
     open_stored: Opener,
     receive: Callable[[], Awaitable[dict]],
     send: Callable[[dict], Awaitable[None]],
 ) -> None:
     """Send bytes of a stored file, until done, until the client is gone, or until it takes nothing for STALL_S.
+
+    `missing` is what is answered instead where the file cannot be opened.
 
     A file that turns out shorter than promised breaks the connection off, so that no download passes for whole.
     """
@@ -85,7 +93,8 @@ async def send_part(
         file = await asyncio.to_thread(open_stored, part.key)
     except (LookupError, OSError) as error:
         log.error("file_missing", key=part.key, reason=type(error).__name__)
-        await _send_missing(send)
+        await send({"type": "http.response.start", "status": 503, "headers": missing[0]})
+        await send({"type": "http.response.body", "body": missing[1]})
         return
     gone = asyncio.create_task(_until_gone(receive))
     try:
@@ -107,13 +116,6 @@ async def send_part(
     finally:
         gone.cancel()
         file.close()
-
-
-async def _send_missing(send: Callable[[dict], Awaitable[None]]) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"60")]
-    headers.append((b"content-length", str(len(MISSING)).encode()))
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": MISSING})
 
 
 async def _until_gone(receive: Callable[[], Awaitable[dict]]) -> None:

@@ -13,7 +13,7 @@ import structlog
 from a2wsgi import WSGIMiddleware
 
 from server import intake, outgoing
-from server.bothwords import both, problem_bytes
+from server.bothwords import both, refusal
 
 log = structlog.get_logger("server.shell")
 
@@ -22,8 +22,8 @@ THREADS = 16
 MAX_WAITING = 400
 MIN_GZIP_BYTES = 500
 COMPRESSIBLE = (b"text/", b"application/json", b"application/problem+json", b"image/svg+xml", b"application/xml")
-FULL = problem_bytes(
-    503,
+FULL_RETRY_S = 5
+FULL = (
     both("Too many requests at once"),
     both("The server is busy. Nothing was changed. Try again in a few seconds."),
 )
@@ -101,8 +101,8 @@ class Shell:
 
     async def _ask(self, scope: dict) -> Answer:
         if self._waiting >= MAX_WAITING:
-            headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
-            return Answer(503, headers, bytearray(FULL))
+            headers, body = refusal(503, *FULL, scope["headers"], FULL_RETRY_S)
+            return Answer(503, headers, bytearray(body))
         answer = Answer()
         self._waiting += 1
         try:
@@ -118,7 +118,8 @@ class Shell:
         answer.headers = [pair for pair in answer.headers if pair[0] != outgoing.HEADER]
         if named and scope["method"] != "HEAD":
             part = outgoing.Part(**json.loads(named[0]))
-            await outgoing.send_part(part, answer.status, answer.headers, self._open_stored, receive, send)
+            missing = outgoing.missing(scope["headers"])
+            await outgoing.send_part(part, answer.status, answer.headers, missing, self._open_stored, receive, send)
             return
         body = bytes(answer.body)
         if scope["method"] != "HEAD":

@@ -241,7 +241,7 @@ async def test_file_shorter_than_promised_breaks_off() -> None:
         raise AssertionError
 
     part = outgoing.Part(KEY, 0, len(FILE) + 1)
-    await outgoing.send_part(part, 200, [], open_stored, receive, send)
+    await outgoing.send_part(part, 200, [], outgoing.missing([]), open_stored, receive, send)
     assert sent[-1]["more_body"]
 
 
