@@ -1,24 +1,31 @@
-"""Command line of the store: `python -m store upgrade` brings the database to the newest migration."""
+"""Command line of the store.
+
+`python -m store upgrade` brings the database to the newest migration. `python -m store fold` writes SQLite's journal
+into its file, after everything has stopped.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from config import SettingError, Settings
-from store.database import bare_app, upgrade
+from store.database import bare_app, fold, upgrade
 
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
-    if arguments != ["upgrade"]:
-        print("usage: python -m store upgrade", file=sys.stderr)
+    if arguments not in (["upgrade"], ["fold"]):
+        print("usage: python -m store upgrade|fold", file=sys.stderr)
         return 2
     try:
         settings = Settings.from_env()
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
-    upgrade(bare_app(settings))
+    if arguments == ["fold"]:
+        fold(settings)
+    else:
+        upgrade(bare_app(settings))
     return 0
 
 

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import sqlite3
 import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -159,6 +160,22 @@ def upgrade(app: Flask) -> None:
     """Bring the database to the newest migration. Of processes that do so at once one works and the others wait."""
     with app.app_context(), _upgrade_lock(db.engine):
         flask_migrate.upgrade(directory=str(MIGRATIONS))
+
+
+def fold(settings: Settings) -> bool:
+    """Write SQLite's journal into its file once nobody uses the database, so that a copy of the file alone is whole.
+
+    Returns whether it could be done; False on another database, without a file, and where somebody still writes.
+    """
+    url = make_url(engine_url(settings.database_url))
+    if url.get_backend_name() != "sqlite" or not Path(url.database or "").is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(url.database, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+            busy, _pages, _moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error:
+        return False
+    return not busy
 
 
 @contextlib.contextmanager

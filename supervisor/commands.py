@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from config import Settings
 
 MIGRATE = ("-m", "store", "upgrade")
+FOLD = ("-m", "store", "fold")
 MEDIA = ("-m", "media")
 # An events connection never ends by itself, so an orderly stop must not wait for it.
 WEB_GRACE_S = 2

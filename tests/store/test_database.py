@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
 import threading
 import warnings
 from datetime import timedelta, timezone
@@ -13,7 +16,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from store import people
-from store.database import ID_ALPHABET, bare_app, engine_url, new_id, upgrade, write
+from store.database import ID_ALPHABET, bare_app, engine_url, fold, new_id, upgrade, write
 from store.models import Membership, School, db
 from tests.store.conftest import NOW, settings_for
 
@@ -120,3 +123,23 @@ def test_naive_times_are_refused(app):
     """A time without a zone never reaches the database."""
     with pytest.raises(StatementError, match="naive"):
         people.create_school("Школа", "UTC", NOW.replace(tzinfo=None))
+
+
+def test_after_a_stop_the_file_alone_is_whole(tmp_path):
+    """What a killed process left in the journal is in the file after folding; somebody who still writes is let be."""
+    settings = settings_for(tmp_path)
+    file = tmp_path / "tropa.db"
+    assert not fold(settings), "no file yet"
+    left = sqlite3.connect(file, isolation_level=None)
+    left.execute("PRAGMA journal_mode=WAL")
+    left.execute("CREATE TABLE sample (n)")
+    left.execute("INSERT INTO sample VALUES (42)")
+    copied = tmp_path / "copy.db"
+    shutil.copy(file, copied)
+    with contextlib.closing(sqlite3.connect(copied)) as connection, pytest.raises(sqlite3.OperationalError):
+        connection.execute("SELECT n FROM sample")
+    assert fold(settings)
+    shutil.copy(file, copied)
+    with contextlib.closing(sqlite3.connect(copied)) as connection:
+        assert connection.execute("SELECT n FROM sample").fetchone() == (42,)
+    left.close()
