@@ -12,7 +12,6 @@ from enum import StrEnum
 from rules.lifecycle import RenditionState
 
 LEASE_S = 60.0
-RENEW_EVERY_S = 5.0
 MAX_ATTEMPTS = 3
 RETRY_BASE_S = 30.0
 RETRY_CAP_S = 3600.0

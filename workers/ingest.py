@@ -164,7 +164,7 @@ def _key(recording_id: str, segment: sealed.Segment) -> str:
 def _clear(settings: Settings, folder: Path, *, keep: bool) -> None:
     """Take the folder out of the recorder's way in one step; what a kill leaves of it then is upkeep's to remove.
 
-    The session's own folder stays: the recorder may be about to make the next recording in it.
+    The session's own folder stays for upkeep: the recorder may be about to make the next recording in it.
     """
     place = settings.data / (BROKEN if keep else "tmp")
     place.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
@@ -27,6 +28,7 @@ def clean(settings: Settings) -> None:
     """Remove once whatever is old enough; every step may be repeated."""
     stale_s = time.time() - STALE_TMP_S
     remove_stale(settings.data / "tmp", stale_s)
+    remove_empty(settings.data / "live", stale_s)
     Files(settings.storage_url).remove_unfinished(stale_s)
     now = utc_now()
     booking.clean_keys(now - KEEP_KEYS)
@@ -45,6 +47,20 @@ def remove_stale(parent: Path, before_s: float) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             log.info("removed %s, left by work that ended early", folder)
             removed += 1
+    return removed
+
+
+def remove_empty(parent: Path, before_s: float) -> int:
+    """Remove the empty folders in `parent` that have been so since `before_s` (Unix seconds); return how many.
+
+    Not at once: the recorder may be about to make the next recording of the same lesson in it.
+    """
+    removed = 0
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        with contextlib.suppress(OSError):  # not empty, not a folder, or gone meanwhile
+            if folder.stat().st_mtime < before_s:
+                folder.rmdir()
+                removed += 1
     return removed
 
 

@@ -21,3 +21,15 @@ def test_folders_in_which_nothing_changes_any_more_are_removed(tmp_path):
 def test_no_folder_is_no_trouble(tmp_path):
     """Before the first encode there is nothing to clean."""
     assert upkeep.remove_stale(tmp_path / "tmp", 2000) == 0
+
+
+def test_folders_of_lessons_whose_recordings_were_taken_over_go(tmp_path):
+    """An empty folder goes once it is old; a new one and one that holds a recording stay."""
+    for name in ("old", "new", "full/r1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    for name in ("old", "full", "file"):
+        os.utime(tmp_path / name, (1000.0, 1000.0))
+    assert upkeep.remove_empty(tmp_path, 2000.0) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full", "new"]
+    assert upkeep.remove_empty(tmp_path / "nothing", 2000.0) == 0
