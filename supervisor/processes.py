@@ -43,6 +43,7 @@ class Part:
     longest_pause_s: float = 30.0
     once: bool = False  # its end is no death
     niceness: int = 0
+    chatter: tuple[str, ...] = ()  # lines with one of these are not shown
     follows: str = ""  # restarted whenever the part of this name was restarted
 
 
@@ -129,7 +130,7 @@ class Supervisor:
         self._guardian.add(process.pid)
         self._processes[part.name] = process
         self._restart_followers(part.name)
-        log = asyncio.create_task(self._relay(part.name, reading))
+        log = asyncio.create_task(self._relay(part, reading))
         try:
             return await process.wait()
         finally:
@@ -144,7 +145,7 @@ class Supervisor:
                 if part.follows == name and part.name in self._processes:
                     kill_group(self._processes[part.name].pid, signal.SIGKILL)
 
-    async def _relay(self, name: str, reading: int) -> None:
+    async def _relay(self, part: Part, reading: int) -> None:
         """Print what a part says, line by line; a line without end is cut, not collected."""
         stream = asyncio.StreamReader(limit=LONGEST_LINE)
         await asyncio.get_running_loop().connect_read_pipe(
@@ -154,12 +155,14 @@ class Supervisor:
         while chunk := await stream.read(LONGEST_LINE):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                self.say(name, line.decode("utf-8", "replace").rstrip("\r"))
+                text = line.decode("utf-8", "replace").rstrip("\r")
+                if text.strip() and not any(words in text for words in part.chatter):
+                    self.say(part.name, text)
             if len(rest) > LONGEST_LINE:
-                self.say(name, rest.decode("utf-8", "replace"))
+                self.say(part.name, rest.decode("utf-8", "replace"))
                 rest = b""
         if rest:
-            self.say(name, rest.decode("utf-8", "replace"))
+            self.say(part.name, rest.decode("utf-8", "replace"))
 
     def say(self, name: str, line: str) -> None:
         """Print one line under a part's name."""

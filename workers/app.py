@@ -5,6 +5,7 @@ The database is the truth about work and the queue only a hint: every message ma
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 from celery import Celery, Task
@@ -95,4 +96,7 @@ if not settings.redis_url:
 (settings.data / "run").mkdir(parents=True, exist_ok=True)
 app = Celery("tropa", task_cls=StoreTask, include=["workers.tasks"])
 _configure(app)
+# A line for every scan, each five seconds, would bury what happens; tasks log what they do, and failures stay heard.
+for name in ("celery.app.trace", "celery.worker.strategy"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 alive.install(settings)

@@ -34,7 +34,7 @@ stages = [
     [Part("first", (sys.executable, "-c", sleep + "; time.sleep(600)"))],
     [Part("second", (sys.executable, "-c", sleep + "; print(sys.stdin.read(), flush=True); time.sleep(60)"), b"piped")],
     [Part("third", (sys.executable, "-c", child + "; " + sleep + "; time.sleep(600)"))],
-    [Part("once", (sys.executable, "-c", "print('done', flush=True)"), once=True)],
+    [Part("once", (sys.executable, "-c", "print('noise'); print('done', flush=True)"), once=True, chatter=("noise",))],
 ]
 asyncio.run(Supervisor(stages, {"PATH": "/usr/bin:/bin"}, guardian).run())
 """
@@ -97,6 +97,12 @@ def test_ctrl_c_stops_everything_in_reverse_order(little: Little) -> None:
     assert little.process.wait(20) == 0
     wait_until(lambda: gone(family), 5, "every process is gone")
     assert [line for line in little.lines() if line.endswith("bye")] == ["third  | bye", "second | bye", "first  | bye"]
+
+
+def test_chatter_is_not_shown(little: Little) -> None:
+    """What a part says at every start is left out, what follows it is not."""
+    little.wait_for("once   | done")
+    assert not [line for line in little.lines() if "noise" in line]
 
 
 def test_killed_part_is_started_again_without_its_leftovers(little: Little) -> None:
