@@ -67,8 +67,3 @@ def canonical(grades: Iterable[int]) -> str:
 def mask(grades: Iterable[int]) -> int:
     """Pack a grade set into bits (grade g is bit g), by which a database finds the lessons for a grade."""
     return sum(1 << grade for grade in set(grades))
-
-
-def includes(text: str, grade: int) -> bool:
-    """Tell whether the grade set of a canonical text has this grade."""
-    return grade in parse(text)

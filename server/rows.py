@@ -139,8 +139,3 @@ def players(files: list[FileRow]) -> list[Player]:
 
 def _source(file: FileRow) -> dict[str, str]:
     return {"url": file.url, "type": words.PLAYER_TYPES[Kind(file.kind)]}
-
-
-def has_unfinished(recording: Recording) -> bool:
-    """Tell whether a page of this recording should ask again for progress."""
-    return recording.state in (RecordingState.WAITING, RecordingState.WORKING)

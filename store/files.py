@@ -80,14 +80,6 @@ class Files:
         except FileNotFoundError:
             raise NoSuchFile(key) from None
 
-    def read_range(self, key: str, start: int, end: int) -> bytes:
-        """Read the bytes from `start` up to `end` (exclusive), fewer at the file's end; raises NoSuchFile."""
-        if start < 0 or end < start:
-            raise ValueError(f"no range of bytes: {start} to {end}")
-        with self.open(key) as file:
-            file.seek(start)
-            return file.read(end - start)
-
     def size(self, key: str) -> int:
         """Tell a file's size in bytes; raises NoSuchFile."""
         try:
@@ -103,10 +95,6 @@ class Files:
         """Delete a file; one that is not there is as good as deleted."""
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(key))
-
-    def direct_path(self, key: str) -> Path | None:
-        """Tell where a file lies on this machine, None for remote storage; whether it exists is not asked."""
-        return Path(self._path(key)) if self._is_local else None
 
     @contextlib.contextmanager
     def local_path(self, key: str) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Remove what nobody needs any more: folders of dead encodes, expired invitations and logins, old idempotency keys."""
+"""Remove what nobody needs any more (folders of dead encodes, expired logins, old keys), and end what was not held."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from config import Settings
-from store import booking, logins, outbox, resets
+from store import booking, logins, outbox, programme, resets
 from store.database import utc_now
 from store.files import Files
 
@@ -31,6 +31,7 @@ def clean(settings: Settings) -> None:
     remove_empty(settings.data / "live", stale_s)
     Files(settings.storage_url).remove_unfinished(stale_s)
     now = utc_now()
+    programme.end_unheld(now)
     booking.clean_keys(now - KEEP_KEYS)
     logins.clean_logins(now - KEEP_LOGINS)
     resets.clean(now)

@@ -1,7 +1,14 @@
 """Clean-up removes what is old and nothing else."""
 
 import os
+from datetime import timedelta
 
+from config import Settings
+from rules.lifecycle import SessionKind
+from rules.rights import Role
+from store import booking, people
+from store.database import bare_app, utc_now
+from store.models import Session, db
 from workers import upkeep
 
 
@@ -33,3 +40,25 @@ def test_folders_of_lessons_whose_recordings_were_taken_over_go(tmp_path):
     assert upkeep.remove_empty(tmp_path, 2000.0) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full", "new"]
     assert upkeep.remove_empty(tmp_path / "nothing", 2000.0) == 0
+
+
+def test_lessons_that_nobody_held_end_by_clean_up(tmp_path):
+    """A lesson booked for yesterday that never went live has ended; the one of tomorrow is still booked."""
+    settings = Settings.from_env({"TROPA_DATA": str(tmp_path)})
+    now = utc_now()
+    with bare_app(settings).app_context():
+        db.create_all()
+        school = people.create_school("Школа", "Europe/Moscow", now)
+        host = people.add_person("host@tropa.example", "Ведущая", "", [(Role.HOST, school.id)], now)
+        draft = {"kind": SessionKind.WEBINAR, "title": "Т", "subject": "П", "minutes": 45}
+        draft |= {"host_school_id": school.id, "host_person_id": host.id}
+        made = [
+            booking.book(
+                booking.Draft(**draft, starts_at=now + timedelta(days=days)), host.id, now - timedelta(days=2), 1
+            )
+            for days in (-1, 1)
+        ]
+        upkeep.clean(settings)
+        assert [db.session.get(Session, one.session_id).state for one in made] == ["ended", "booked"]
+        db.session.remove()
+        db.engine.dispose()
