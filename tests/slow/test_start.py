@@ -179,7 +179,11 @@ def test_run_serves_the_first_page_and_leaves_nothing_behind(make: Any) -> None:
     service.start("run")
     service.wait(lambda: service.page("/")[0] == 200, "the first page of the second start")
     service.ctrl_c()
-    assert "Traceback" not in service.log.read_text()
+    said = service.log.read_text()
+    assert "Traceback" not in said
+    assert "oO0OoO0OoO0Oo" not in said, "the banner of Redis"
+    journal = service.tree / "var" / "tropa.db-wal"
+    assert not journal.exists() or journal.stat().st_size == 0, "a copy of tropa.db alone would not be whole"
 
 
 def test_killed_parts_come_back(make: Any) -> None:
