@@ -1,4 +1,4 @@
-"""Garbage of every kind gets a clear refusal and never a failure of ours."""
+"""The forms of schools, people and one's own page with garbage, odd paths, and pages that stay light."""
 
 from __future__ import annotations
 

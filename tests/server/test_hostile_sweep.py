@@ -1,4 +1,4 @@
-"""Bad input to every form and API route: a readable page or problem details with 4xx, never a fault of ours."""
+"""A sweep of hostile values through every form, query and API route: a 4xx that explains itself, or harmless."""
 
 from __future__ import annotations
 
