@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,15 +54,31 @@ def hash_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a fresh installation in a temporary folder."""
-    return Settings.from_env({"TROPA_DATA": str(tmp_path), "SECRET_KEY": "s" * 64, "TROPA_LOG_LEVEL": "CRITICAL"})
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
+    """Make the settings of a fresh installation in a folder."""
+    return Settings.from_env({"TROPA_DATA": str(folder), "SECRET_KEY": "s" * 64, "TROPA_LOG_LEVEL": "CRITICAL"})
+
+
+@pytest.fixture(scope="session")
+def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with every table and no row, made once and copied by every test."""
+    folder = tmp_path_factory.mktemp("tables")
+    made = database.bare_app(settings_in(folder))
+    with made.app_context():
+        db.create_all()
+        db.engine.dispose()
+    assert database.fold(settings_in(folder))
+    return folder / "tropa.db"
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, empty_tables: Path) -> Iterator[Flask]:
     """The application with empty tables."""
+    shutil.copy(empty_tables, settings.data / "tropa.db")
     made = create_app(settings, TESTING=True, LOGIN_LIMIT="9999 per minute", PROPAGATE_EXCEPTIONS=False)
-    with made.app_context():
-        db.create_all()
     yield made
     with made.app_context():
         db.session.remove()
