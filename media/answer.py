@@ -6,13 +6,17 @@ Only what is built is agreed to: one header extension (transport-wide numbers), 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from media.sdp import Codec, Offer, SdpError, Section
 
 VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
 """The cheapest in bits first (docs/live-plane.md)."""
+ENCODED = ("AV1", "VP8")
+"""What the server encodes low rungs in (media/lowrung), the better first."""
 CNAME = "tropa"
+HOST_PICTURE_AS_KBPS = 380
+"""`b=AS` of a host's picture section: with voice and headers it fits the 512 kbit/s of a good school link."""
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 VIEWER_FEEDBACK_AS_KBPS = 30
 """`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 3.8 a second and 2.5 kbit/s
@@ -40,7 +44,7 @@ class VoiceRequest:
     """What the host is asked to send. Sixty milliseconds a packet: 7 kbit/s of headers instead of 20 (RFC 7587 7)."""
 
     ptime_ms: int = 60
-    max_average_bps: int = 24000
+    max_average_bps: int = 16000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ class TrackPlan:
     ssrcs: tuple[int, ...]
     transport_cc: int | None = None
     """The number of the header extension for transport-wide sequence numbers, None where it is not agreed."""
+    more: tuple[Codec, ...] = ()
+    """Other codecs that we may send in mid-stream, for pictures that the server encodes."""
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """All that may be sent here, the agreed one first."""
+        return (self.codec, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +95,20 @@ def plan_host(offer: Offer, preferred: Codec | None = None) -> MediaPlan:
 
 
 def plan_viewer(offer: Offer, video: Codec | None) -> MediaPlan:
-    """Choose what a viewer gets: Opus, and the host's picture codec by the viewer's own number for it.
+    """Choose what a viewer gets: Opus, and pictures by the viewer's own numbers for their codecs.
 
-    Without that codec the viewer gets the voice alone. Raises NoCommonCodec when nothing is left.
+    The host's codec stands first where the viewer has it, then those of the low rungs. Raises NoCommonCodec when
+    nothing is left.
     """
     audio = _first(offer, "audio", lambda s: s.receives, _opus)
     picture = None
     if video is not None:
-        picture = _first(offer, "video", lambda s: s.receives, lambda s: _video(s, (video.name,), video))
+        order = tuple(dict.fromkeys((video.name, *ENCODED)))
+        picture = _first(offer, "video", lambda s: s.receives, lambda s: _video(s, order, video))
+    if picture is not None:
+        section = offer.sections[picture.section]
+        others = (_video(section, (name,), video) for name in ENCODED if name != picture.codec.name)
+        picture = replace(picture, more=tuple(codec for codec in others if codec is not None))
     if audio is None and picture is None:
         wanted = "Opus" if video is None else f"Opus or {video.name}"
         raise NoCommonCodec(f"nothing to send: the lesson is in {wanted}, which the offer does not ask to receive")
@@ -162,9 +179,9 @@ def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: Voi
             sections.append(_accepted(section, codec, local, offer, "recvonly", wishes, extra))
         elif plan.video is not None and plan.video.section == index:
             codec = plan.video.codec
-            sections.append(
-                _accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), _congestion(plan.video))
-            )
+            extra = _congestion(plan.video)
+            lines = _accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), extra)
+            sections.append(_with_rate(lines, HOST_PICTURE_AS_KBPS))
         else:
             sections.append(_rejected(section))
     return _session(offer, plan, sections)
@@ -182,13 +199,13 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
         elif plan.video is not None and plan.video.section == index:
             # The picture's own source is named first: Chromium takes the first a=ssrc line of a section for the media.
             codec, extra = plan.video.codec, _source(ssrcs["video"])
-            if codec.rtx is not None:
+            if any(c.rtx is not None for c in plan.video.codecs):
                 extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *extra, *_source(ssrcs["rtx"])]
             extra += [f"a=msid:{CNAME} picture", *_congestion(plan.video)]
-            lines = _accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra)
-            if plan.video.transport_cc is not None:
-                lines.insert(2, f"b=AS:{VIEWER_FEEDBACK_AS_KBPS}")  # behind c= (RFC 8866 5)
-            sections.append(lines)
+            more = plan.video.more
+            lines = _accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra, more)
+            agreed = plan.video.transport_cc is not None
+            sections.append(_with_rate(lines, VIEWER_FEEDBACK_AS_KBPS) if agreed else lines)
         else:
             sections.append(_inactive(section, local, offer, plan) or _rejected(section))
     return _session(offer, plan, sections)
@@ -200,8 +217,13 @@ def _congestion(track: TrackPlan) -> list[str]:
         return []
     return [
         f"a=extmap:{track.transport_cc} {TRANSPORT_CC_URI}",
-        f"a=rtcp-fb:{track.codec.payload_type} transport-cc",
+        *(f"a=rtcp-fb:{codec.payload_type} transport-cc" for codec in track.codecs),
     ]
+
+
+def _with_rate(lines: list[str], kbps: int) -> list[str]:
+    """Put b=AS behind the c= line (RFC 8866 5)."""
+    return [*lines[:2], f"b=AS:{kbps}", *lines[2:]]
 
 
 def _inactive(section: Section, local: LocalTransport, offer: Offer, plan: MediaPlan) -> list[str] | None:
@@ -244,11 +266,11 @@ def _accepted(
     direction: str,
     parameters: str,
     extra: list[str],
+    more: tuple[Codec, ...] = (),
 ) -> list[str]:
-    number, rtx = codec.payload_type, codec.rtx
-    formats = f"{number}" if rtx is None else f"{number} {rtx}"
-    channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    name = "opus" if codec.name == "OPUS" else codec.name
+    """Write an agreed section; `parameters` are the first codec's, those of `more` are as offered."""
+    numbers = [n for c in (codec, *more) for n in (c.payload_type, c.rtx) if n is not None]
+    formats = " ".join(map(str, dict.fromkeys(numbers)))
     lines = [f"m={section.kind} {local.port} {section.protocol} {formats}", "c=IN IP4 0.0.0.0"]
     if section.mid:
         lines.append(f"a=mid:{section.mid}")
@@ -259,17 +281,27 @@ def _accepted(
         f"a=setup:{'active' if dtls_role(offer) == 'client' else 'passive'}",
         f"a={direction}",
         "a=rtcp-mux",
-        f"a=rtpmap:{number} {name}/{codec.clock_rate}{channels}",
+        *_codec_lines(section.kind, codec, parameters),
     ]
+    for other in more:
+        lines += _codec_lines(section.kind, other, _own_parameters(other))
+    return lines + extra + candidates(local)
+
+
+def _codec_lines(kind: str, codec: Codec, parameters: str) -> list[str]:
+    number, rtx = codec.payload_type, codec.rtx
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    name = "opus" if codec.name == "OPUS" else codec.name
+    lines = [f"a=rtpmap:{number} {name}/{codec.clock_rate}{channels}"]
     if parameters:
         lines.append(f"a=fmtp:{number} {parameters}")
     # Opus has no RTX; its NACK, not in any offer, asks for the same packet once more (docs/live-plane.md).
     lines.append(f"a=rtcp-fb:{number} nack")
-    if section.kind == "video":
+    if kind == "video":
         lines.append(f"a=rtcp-fb:{number} nack pli")
     if rtx is not None:
         lines += [f"a=rtpmap:{rtx} rtx/{codec.clock_rate}", f"a=fmtp:{rtx} apt={number}"]
-    return lines + extra + candidates(local)
+    return lines
 
 
 def candidates(local: LocalTransport) -> list[str]:

@@ -1,10 +1,13 @@
-"""Pure: the downlink of one viewer: what it carries, what may be sent now, when it is asked for more."""
+"""Pure: the downlink of one viewer: what it carries, what may be sent now, when it is asked for more, what fits it."""
 
 from __future__ import annotations
 
-from media.cc.estimator import Estimator
-from media.cc.prober import Prober
+from collections.abc import Mapping
+
+from media.cc.estimator import Estimator, Reason
+from media.cc.prober import Cluster, Prober
 from media.twcc import Feedback
+from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
 
 FEEDBACK_INTERVAL_S = 0.27
 """Between feedbacks of a viewer who obeys `b=AS:30` (measured: 3.8 a second)."""
@@ -13,13 +16,36 @@ BURST_S = 0.04
 BURST_BYTES = 1500
 """And at least so much: one packet of any size."""
 DEBT_S = 0.5
-"""Voice and repeats are sent on credit; what they owe beyond this is forgiven, so that the picture starves for no longer."""
+"""Voice and repeats are sent on credit; what they owe beyond this is forgiven: the picture rests no longer for it."""
+PADDING_BYTES = 310
+"""A padding-only packet on the wire: 255 bytes is the most that its count can say (RFC 3550 5.1)."""
+OPENING_WAIT_S = 1.2
+"""So long a new viewer's first picture waits for the first cluster's answer: 600 ms of a satellite, then feedback."""
+DEAF_S = 4.0
+"""Who agreed to feedback and sent none for so long does not send any."""
+
+PRESSURE = {Reason.LOSS: Why.LOSS, Reason.SILENCE: Why.STALLED}
 
 
 class Flow:
     """Rate control of one viewer whose packets carry transport-wide numbers."""
 
-    __slots__ = ("_refilled_s", "credit", "estimator", "heard", "prober", "sent")
+    __slots__ = (
+        "_began_s",
+        "_left_bytes",
+        "_next_probe_s",
+        "_opening",
+        "_pace_bps",
+        "_probe_bytes",
+        "_refilled_s",
+        "credit",
+        "estimator",
+        "heard",
+        "mode",
+        "prober",
+        "sent",
+        "standing",
+    )
 
     def __init__(self, now_s: float) -> None:
         self.estimator = Estimator(now_s)
@@ -27,8 +53,14 @@ class Flow:
         self.sent = self.estimator.sent
         self.credit = float(BURST_BYTES)
         self.heard = False
-        """Whether any feedback has come: a viewer that never sends it is not judged by it."""
-        self._refilled_s = now_s
+        self.mode = Mode.AUTO
+        self.standing: Standing = begin(now_s)
+        self._began_s = self._refilled_s = now_s
+        self._opening = True
+        self._probe_bytes = 0
+        self._left_bytes = 0
+        self._pace_bps = 0.0
+        self._next_probe_s = 0.0
 
     def refill(self, now_s: float) -> float:
         """Grow the credit with time, by the estimate and within the window of what may be in flight; return it."""
@@ -45,3 +77,55 @@ class Flow:
         self.heard = True
         self.estimator.on_feedback(feedback, now_s)
         self.prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s)
+
+    def deaf(self, now_s: float) -> bool:
+        """Whether the viewer has agreed to feedback and sends none."""
+        return not self.heard and now_s - self._began_s > DEAF_S
+
+    # Probes.
+
+    def open(self, now_s: float) -> None:
+        """Begin with a cluster that measures the link."""
+        self._start(self.prober.open(now_s, self.estimator.rtt_s), now_s)
+
+    def plan_probe(self, wanted_bps: float, now_s: float) -> None:
+        """Judge the probe that is out, and plan the next one where more than the estimate is wanted."""
+        answer = self.prober.due(now_s)
+        if answer is not None:
+            judge = self.estimator.judge_opening if self._opening else self.estimator.judge_probe
+            self.prober.judged(now_s, judge(answer))
+            self._opening = False
+        if self._left_bytes <= 0:
+            estimator = self.estimator
+            cluster = self.prober.plan(now_s, estimator.target_bps, estimator.queue_s, estimator.rtt_s, wanted_bps)
+            if cluster is not None:
+                self._start(cluster, now_s)
+
+    def _start(self, cluster: Cluster, now_s: float) -> None:
+        """Turn a cluster into padding packets: more of them where one cannot be large enough."""
+        self._left_bytes = cluster.packets * cluster.size_bytes
+        self._probe_bytes = min(cluster.size_bytes, PADDING_BYTES)
+        self._pace_bps = cluster.size_bytes * 8 / cluster.interval_s if cluster.interval_s else 0.0
+        self._next_probe_s = now_s
+
+    def padding_due(self, now_s: float) -> int:
+        """Return the size of a padding packet to send now, 0 for none."""
+        return self._probe_bytes if self._left_bytes > 0 and now_s >= self._next_probe_s else 0
+
+    def padded(self, size_bytes: int) -> None:
+        """Note that a padding packet of this size has gone out, the last that was numbered."""
+        self.prober.sent(self.estimator.next_sequence - 1, size_bytes)
+        self._left_bytes -= size_bytes
+        if self._pace_bps:
+            self._next_probe_s += size_bytes * 8 / self._pace_bps
+
+    # Rungs.
+
+    def decide(self, costs: Mapping[Rung, float], voice: Voice, now_s: float) -> Standing:
+        """Choose the rung for the rate of this moment; before the link is known nothing is chosen."""
+        self.estimator.tick(now_s)
+        if self._opening and now_s - self._began_s < OPENING_WAIT_S:
+            return self.standing
+        pressure = PRESSURE.get(self.estimator.reason, Why.LINK)
+        self.standing = choose(self.standing, costs, voice, self.estimator.target_bps, self.mode, pressure, now_s)
+        return self.standing

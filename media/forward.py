@@ -6,12 +6,14 @@ replayed, what is sent again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from media import rtcp
 from media.ingest import Gop, Track, TrackPacket
 from media.retransmit import RetransmitBudget
 from media.rtc.srtp import Batch, SendStream
+from media.source import HEADER_BYTES
 
 REPLAY_SPEED = 4.0
 """Cached pictures go out this many times faster than they came: ten seconds are caught up with in 3.3."""
@@ -20,37 +22,78 @@ FIRST_REPORTS_S = 0.5
 MAX_RTT_S = 5.0
 ECHOES_KEPT = 8
 SDES_CNAME = b"tropa"
+RUNS_KEPT = 32
+"""Stretches of numbers in which a viewer's request is looked for."""
+PADDING_LONGEST_BYTES = 255
 REPEATS_PER_REQUEST = 256
 """Numbers looked at of one NACK; one datagram could name thousands."""
 
 
 @dataclass(slots=True)
+class Run:
+    """A stretch of one track that went to the viewer under one shift of numbers; `last` is None while it goes on."""
+
+    track: Track
+    first: int
+    last: int | None
+    delta: int
+
+
+@dataclass(slots=True)
 class Sending:
-    """One medium to one viewer. `begun` is the room's number of the first packet of the present run, None before it."""
+    """One medium to one viewer, from one track after another, under numbers that go on without a gap.
+
+    `begun` is the room's number of the first packet of the present run, None between runs. `clock` is the track whose
+    sender reports hold for all of them.
+    """
 
     stream: SendStream
     track: Track
     next_sequence: int
     begun: int | None = None
+    clock: Track | None = None
+    ended_at: int | None = None
+    """RTP timestamp of the last packet of the run before."""
+    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=RUNS_KEPT))
 
     def begin(self, number: int) -> None:
-        """Let the room's packet `number` follow what was sent last, without a gap."""
+        """Let the track's packet `number` follow what was sent last, without a gap."""
         self.stream.sequence_delta = (self.next_sequence - number) & 0xFFFF
-        self.begun = number
+        self.begun = self.stream.first = number
+        self.stream.behind = False
+        self.runs.append(Run(self.track, number, None, self.stream.sequence_delta))
 
     def pause(self, after: int) -> None:
-        """Stop behind the room's packet `after`; `begin` goes on from there."""
-        if self.begun is not None:
-            self.next_sequence = (max(after, self.begun - 1) + 1 + self.stream.sequence_delta) & 0xFFFF
-            self.begun = None
-
-    def number_of(self, sequence: int, head: int) -> int | None:
-        """Return the room's number of a sequence number that the viewer names, looking back from `head`."""
+        """Stop behind the track's packet `after`; `begin` goes on from there."""
         if self.begun is None:
-            return None
-        back = (head + self.stream.sequence_delta - sequence) & 0xFFFF
-        number = head - back
-        return number if back < 0x8000 and number >= self.begun else None
+            return
+        last = max(after, self.begun - 1)
+        packet = self.track.packet(last)
+        self.ended_at = self.ended_at if packet is None else packet.timestamp
+        self.next_sequence = (last + 1 + self.stream.sequence_delta) & 0xFFFF
+        self.runs[-1].last = last
+        self.begun = None
+        self.stream.behind = False
+
+    @property
+    def head(self) -> int:
+        """Return the track's number of the newest packet that the viewer can have been sent."""
+        return self.stream.cursor - 1 if self.stream.behind else self.track.highest
+
+    @property
+    def latest_timestamp(self) -> int | None:
+        """Return the RTP timestamp of what was sent last, None before anything."""
+        packet = None if self.begun is None else self.track.packet(self.head)
+        return self.ended_at if packet is None else packet.timestamp
+
+    def find(self, sequence: int, head: int) -> tuple[Track, int] | None:
+        """Return track and number of a sequence number that the viewer names; `head` is the newest of this run."""
+        for run in reversed(self.runs):
+            last = head if run.last is None else run.last
+            back = (last + run.delta - sequence) & 0xFFFF
+            if back < 0x8000 and last - back >= run.first:
+                return run.track, last - back
+        return None
 
 
 class Forwarder:
@@ -133,11 +176,45 @@ class Forwarder:
             packet.number, packet.timestamp, packet.marker, packet.payload, (stream,), packet.padding, now_s
         )
 
+    def advance(self, sending: Sending, now_s: float) -> None:
+        """Send what waits of a medium, in order; pictures as far as the credit goes."""
+        stream, track = sending.stream, sending.track
+        flow = stream.flow if sending is self.video else None
+        while stream.cursor <= track.highest:
+            if flow is not None and flow.credit < 0:
+                return
+            self._next(track, stream, now_s)
+        stream.behind = False
+
+    def _next(self, track: Track, stream: SendStream, now_s: float) -> None:
+        packet = track.packet(stream.cursor)
+        stream.cursor += 1
+        if packet is not None:
+            self._put(packet, stream, now_s)
+
+    def waited_s(self, now_s: float) -> float:
+        """Return for how long the oldest picture packet has waited."""
+        stream, track = self.video.stream, self.video.track
+        for number in range(stream.cursor, track.highest + 1) if stream.behind else ():
+            packet = track.packet(number)
+            if packet is not None:
+                return now_s - packet.arrival_s
+        return 0.0
+
+    def pad(self, size_bytes: int, now_s: float) -> int:
+        """Send padding alone on the repair stream, `size_bytes` on the wire at most; return its true size."""
+        filling = max(1, min(PADDING_LONGEST_BYTES, size_bytes - HEADER_BYTES))
+        body = bytes(filling - 1) + bytes([filling])
+        timestamp = self.video.track.timestamp
+        self._batch.fan_out(self._repair_sequence, timestamp, False, body, (self.repair,), 1, now_s)
+        self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
+        return filling + HEADER_BYTES
+
     def _head(self, kind: str) -> int:
         """Return the room's number of the newest packet that the viewer can have been sent."""
         if kind == "video" and self._replayed is not None:
             return self._replayed.number
-        return (self.video if kind == "video" else self.audio).track.highest
+        return (self.video if kind == "video" else self.audio).head
 
     def repeat(self, media_ssrc: int, lost: tuple[int, ...], now_s: float) -> None:
         """Answer a NACK: by RTX where agreed (RFC 4588), else the same packet again. Within the budget only."""
@@ -146,25 +223,35 @@ class Forwarder:
                 continue
             head = self._head(kind)
             for sequence in lost[:REPEATS_PER_REQUEST]:
-                number = sending.number_of(sequence, head)
-                packet = None if number is None else sending.track.packet(number)
+                found = sending.find(sequence, head)
+                packet = None if found is None else found[0].packet(found[1])
                 if packet is not None:
-                    self._repeat(kind, sending, packet, now_s)
+                    self._repeat(kind, sending, sequence, packet, now_s)
 
-    def _repeat(self, kind: str, sending: Sending, packet: TrackPacket, now_s: float) -> None:
+    def _repeat(self, kind: str, sending: Sending, sequence: int, packet: TrackPacket, now_s: float) -> None:
+        flow = sending.stream.flow
+        if kind == "video" and flow is not None and flow.credit < 0:
+            return  # what is new waits already; the viewer asks again
         size = len(packet.payload) + 14
-        if not self._budgets[kind].allow(packet.number, size, sending.stream.octets, now_s, self.rtt_s):
+        if not self._budgets[kind].allow(sequence, size, sending.stream.octets, now_s, self.rtt_s):
             return
         self.repeats += 1
         if kind == "video" and self.repair is not None and not packet.padding:
-            original = (packet.number + sending.stream.sequence_delta) & 0xFFFF
-            body = original.to_bytes(2) + packet.payload
+            body = sequence.to_bytes(2) + packet.payload
             number = self._repair_sequence
             self._batch.fan_out(number, packet.timestamp, packet.marker, body, (self.repair,), 0, now_s)
             self._repair_sequence = (self._repair_sequence + 1) & 0xFFFF
             return
         octets, packets = sending.stream.octets, sending.stream.packets
-        self._put(packet, sending.stream, now_s)
+        self._batch.fan_out(
+            sequence - sending.stream.sequence_delta,
+            packet.timestamp,
+            packet.marker,
+            packet.payload,
+            (sending.stream,),
+            packet.padding,
+            now_s,
+        )
         sending.stream.octets, sending.stream.packets = octets, packets
 
     def reported(self, block: rtcp.ReportBlock, now_s: float) -> None:
@@ -183,7 +270,7 @@ class Forwarder:
         sendings = [s for s in (self.audio, self.video) if s is not None and s.stream.packets]
         if not sendings:
             return None
-        clocks = clocks_of([s.track for s in sendings], unix_s, now_s)
+        clocks = clocks_of([s.clock or s.track for s in sendings], unix_s, now_s)
         packets: list[rtcp.RtcpPacket] = []
         for sending, (ntp_s, timestamp) in zip(sendings, clocks, strict=True):
             ntp = rtcp.unix_to_ntp(ntp_s)

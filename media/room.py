@@ -11,10 +11,10 @@ from typing import Protocol
 from media.answer import LocalTransport, VoiceRequest, dtls_role, plan_host, plan_viewer
 from media.host import Host
 from media.ingest import Track, TrackPacket
+from media.ladder import Ladder
 from media.recorder import Recorder
 from media.rtc.peer import Peer
 from media.rtc.port import MediaPort
-from media.rtc.srtp import SendStream
 from media.rtp import RtpPacket
 from media.sdp import Codec, Offer
 from media.viewer import Viewer, Who
@@ -67,8 +67,7 @@ class Room:
         self._heard_s = 0.0
         self._ended = False
         self._codec_known = False
-        self._audio_streams: list[SendStream] = []
-        self._video_streams: list[SendStream] = []
+        self.ladder = Ladder(port, self._tracks, self._ask_keyframe, self._list_streams)
         self._beginning: list[Viewer] = []
         self._reports_s = 0.0
 
@@ -91,7 +90,8 @@ class Room:
         """Answer a viewer. Raises NoCommonCodec."""
         plan = plan_viewer(offer, self.codec)
         tracks = (self._tracks["audio"], self._tracks["video"])
-        viewer = Viewer(self._port, who, plan, tracks, self._viewer_changed, self._ask_keyframe)
+        codec = _name(self.codec)
+        viewer = Viewer(self._port, who, plan, tracks, codec, self._viewer_changed, self._ask_keyframe)
         text = viewer.answer(offer, self._local(viewer.peer, addresses))
         viewer.peer.accept(dtls_role(offer), offer.fingerprints, offer.ufrag)
         self.viewers[viewer.resource] = viewer
@@ -129,6 +129,7 @@ class Room:
             for viewer in list(self.viewers.values()):
                 if changed or _promised_other(viewer, codec):
                     viewer.peer.close("codec")
+        self.ladder.host_connected(host, _name(codec), self._tracks["video"])
         if self.recorder is not None:
             self.recorder.host_connected(_name(codec), host.plan.audio is not None, self._unix_s(now_s))
         host.keyframes.ask(now_s)
@@ -141,14 +142,7 @@ class Room:
         self._heard_s = now_s
         if self.state != "live":
             self._went_live(now_s)
-        if kind == "audio":
-            streams = self._audio_streams
-        else:
-            streams = self._video_streams
-        if streams:
-            self._port.batch.fan_out(
-                packet.number, packet.timestamp, packet.marker, packet.payload, streams, packet.padding, now_s
-            )
+        self.ladder.host_packet(kind, packet, now_s)
         if packet.keyframe:
             self._begin_waiting_viewers(host.tracks["video"], now_s)
         if self.recorder is not None:
@@ -205,10 +199,12 @@ class Room:
     def _viewer_changed(self, viewer: Viewer, what: str) -> None:
         now_s = self._port.clock()
         if what == "connected":
+            self.ladder.join(viewer, now_s)
             if self.recorder is not None:
                 self._attend(viewer, now_s)
         else:
             self.viewers.pop(viewer.resource, None)
+            self.ladder.leave(viewer)
             if self.recorder is not None and not self._here(viewer.who.key):
                 self.recorder.viewer_left(viewer.who.key, self._unix_s(now_s))
         if not self._ended:
@@ -226,8 +222,7 @@ class Room:
     def _list_streams(self) -> None:
         """Make the lists over which every packet is fanned out; they change when viewers do, not with packets."""
         here = [viewer for viewer in self.viewers.values() if viewer.peer.connected]
-        self._audio_streams = [v.forwarder.audio.stream for v in here if v.forwarder.audio is not None]
-        self._video_streams = [v.forwarder.video.stream for v in here if v.live_video]
+        self.ladder.follow_unmeasured(v.forwarder.video.stream for v in here if v.live_video)
         self._beginning = [v for v in here if v.beginning]
 
     def _begin_waiting_viewers(self, track: Track, now_s: float) -> None:
@@ -251,7 +246,8 @@ class Room:
         return self.recorder is not None
 
     def tick(self, now_s: float) -> None:
-        """Move on what depends on time; call every 20 ms."""
+        """Move on what depends on time; call every 10 ms."""
+        self.ladder.tick(now_s)
         host = self._host
         if host is not None:
             if self.recorder is not None and self.recorder.wants_keyframe():
@@ -354,5 +350,4 @@ def _name(codec: Codec | None) -> str | None:
 
 def _promised_other(viewer: Viewer, codec: Codec | None) -> bool:
     """Whether a viewer was answered for a picture that the host does not send."""
-    video = viewer.plan.video
-    return video is not None and codec is not None and video.codec.name != codec.name
+    return viewer.plan.video is not None and codec is not None and viewer.host_codec != codec.name

@@ -195,6 +195,11 @@ def seq_newer(a: int, b: int) -> bool:
     return seq_diff(a, b) > 0
 
 
+def newer_stamp(a: int, b: int) -> bool:
+    """Say whether RTP timestamp `a` comes after `b`, across the wrap."""
+    return 0 < (a - b) & 0xFFFFFFFF < 0x80000000
+
+
 class Unwrapper:
     """Turn a wrapping counter into one that grows without end, choosing each time the nearest to the newest seen.
 

@@ -22,7 +22,8 @@ from media.viewer import Who
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 0.02
+TICK_S = 0.01
+"""The pacer passes over all viewers this often: a picture packet of 500 bytes is 60 ms of a 64 kbit/s link."""
 PORT_TICK_S = 0.1
 RESUME_CHECK_S = 5.0
 MAX_ROOMS = 500
@@ -95,6 +96,7 @@ class Service:
         self._resumable: dict[str, Resumable] = {}
         self._unix_offset_s = time.time() - port.clock()
         self._sealing: set[Future] = set()
+        self._closing: set[asyncio.Task] = set()
         self._changed: dict[str, float] = {}
         self._told_s: dict[str, float] = {}
 
@@ -190,6 +192,10 @@ class Service:
         self._told_s.pop(room.session, None)
         if sealed is not None:
             self._sealing.add(sealed)
+        if room.ladder.encoding:
+            task = asyncio.get_running_loop().create_task(room.ladder.close(), name=f"encoder of {room.session}")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
         # A host who never got through is no lesson that ended: it may try again from another network.
         if room.state == "ended" and room.was_live:
             self._publish(room.session, {"type": "ended"})
@@ -254,7 +260,7 @@ class Service:
         """Leave every lesson so that the next process can go on with it; wait for the disk, but not for ever."""
         for room in list(self.rooms.values()):
             room.suspend()
-        waiting = [asyncio.wrap_future(future) for future in self._sealing if not future.done()]
+        waiting = [asyncio.wrap_future(future) for future in self._sealing if not future.done()] + [*self._closing]
         if waiting:
             _done, late = await asyncio.wait(waiting, timeout=timeout_s)
             if late:

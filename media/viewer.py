@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media import keyframes, rtcp, twcc
-from media.answer import LocalTransport, MediaPlan, answer_viewer
+from media.answer import ENCODED, LocalTransport, MediaPlan, answer_viewer
 from media.flow import Flow
 from media.forward import Forwarder, Sending
-from media.ingest import Gop, Track
+from media.ingest import Gop, Track, TrackPacket
 from media.rtc.port import MediaPort
-from media.rtp import MalformedPacket
-from media.sdp import Offer
+from media.rtp import MalformedPacket, newer_stamp
+from media.sdp import Codec, Offer
+from media.source import Source
+from rules.rungs import Rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Viewer:
         who: Who,
         plan: MediaPlan,
         tracks: tuple[Track, Track],
+        host_codec: str | None,
         room_changed: Callable[[Viewer, str], None],
         ask_keyframe: Callable[[float], None],
     ) -> None:
@@ -44,6 +47,13 @@ class Viewer:
         self.malformed = 0
         self.since_s: float | None = None
         self.flow: Flow | None = None
+        self.rung = Rung.VOICE
+        self.codecs: dict[str, Codec] = {} if plan.video is None else {c.name: c for c in plan.video.codecs}
+        self.host_codec = host_codec
+        """The codec of the host's pictures as it was when this viewer was answered."""
+        self.low_codec = next((name for name in ENCODED if name in self.codecs), None)
+        self._on: dict[str, Source | None] = {"audio": None, "video": None}
+        self._waits_for: dict[str, Source | None] = {"audio": None, "video": None}
         self._room_changed = room_changed
         self._ask_keyframe = ask_keyframe
         self._waiting_since_s: float | None = None
@@ -64,13 +74,11 @@ class Viewer:
         if plan is None:
             return None
         stream = self.peer.stream(self.ssrcs[kind], plan.codec.payload_type, urgent=kind == "audio")
-        return Sending(stream, track, _small_start())
+        return Sending(stream, track, _small_start(), clock=track)
 
     def _repair_stream(self):
-        video = self.plan.video
-        if video is None or video.codec.rtx is None:
-            return None
-        return self.peer.stream(self.ssrcs["rtx"], video.codec.rtx)
+        repairs = [codec.rtx for codec in self.codecs.values() if codec.rtx is not None]
+        return self.peer.stream(self.ssrcs["rtx"], repairs[0]) if repairs else None
 
     def answer(self, offer: Offer, local: LocalTransport) -> str:
         """Write the answer to the viewer's offer."""
@@ -80,22 +88,24 @@ class Viewer:
     def live_video(self) -> bool:
         """Whether the room's pictures go to this viewer as they come."""
         video = self.forwarder.video
-        return self.peer.connected and video is not None and video.begun is not None and not self.forwarder.replaying
+        return self.unmeasured and video.begun is not None and not self.forwarder.replaying
 
     @property
     def needs_keyframe(self) -> bool:
         """Whether the viewer waits for a picture to begin with."""
         video = self.forwarder.video
-        return self.peer.connected and video is not None and video.begun is None and not self._rest.on
+        return self.unmeasured and video.begun is None and not self._rest.on
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether the viewer gets the host's pictures without regard to a rate, as it says nothing about arrivals."""
+        video = self.forwarder.video
+        return self.peer.connected and video is not None and self.flow is None and self.host_codec in self.codecs
 
     def connected(self, now_s: float) -> None:
         """Begin: the voice with its next packet, the picture as `tick` decides."""
         self.since_s = now_s
         self._number_packets(now_s)
-        audio = self.forwarder.audio
-        if audio is not None:
-            audio.begin(audio.track.highest + 1)
-        self.tick(now_s, deaf=False)
         self._room_changed(self, "connected")
 
     def _number_packets(self, now_s: float) -> None:
@@ -108,6 +118,95 @@ class Viewer:
             for stream in (sending.stream, forwarder.repair if sending is forwarder.video else None):
                 if stream is not None:
                     stream.flow, stream.extension = self.flow, plan.transport_cc << 4 | 1
+
+    def unmeasure(self) -> None:
+        """Go on without a rate: this viewer agreed to tell of arrivals and does not."""
+        self.flow = None
+        forwarder = self.forwarder
+        for stream in (forwarder.audio and forwarder.audio.stream, forwarder.video and forwarder.video.stream):
+            if stream is not None:
+                stream.flow, stream.extension = None, 0
+        if forwarder.repair is not None:
+            forwarder.repair.flow, forwarder.repair.extension = None, 0
+        self.silence("video")
+        if forwarder.video is not None:
+            self._take_codec(self.plan.video.codec)
+            forwarder.video.track = forwarder.video.clock
+
+    def _take_codec(self, codec: Codec) -> None:
+        self.forwarder.video.stream.payload_type = codec.payload_type
+        if codec.rtx is not None:
+            self.forwarder.repair.payload_type = codec.rtx
+
+    # From one source to another.
+
+    def turn(self, source: Source, now_s: float) -> None:
+        """Change to a source as soon as it can begin; what is there goes on until then."""
+        kind = source.track.kind
+        if source in (self._waits_for[kind], self._on[kind] if self._waits_for[kind] is None else None):
+            return
+        self._stop_waiting(kind)
+        if source is self._on[kind]:
+            return
+        source.waiting.append(self)
+        self._waits_for[kind] = source
+        if kind == "video":
+            source.ask_keyframe(now_s)
+
+    def silence(self, kind: str) -> None:
+        """Leave the source of this medium at once; the numbers go on from there when another begins."""
+        self._stop_waiting(kind)
+        source, sending = self._on[kind], getattr(self.forwarder, kind)
+        self._on[kind] = None
+        if source is not None:
+            source.streams.remove(sending.stream)
+        if sending is not None:
+            sending.pause(sending.head)
+
+    def _stop_waiting(self, kind: str) -> None:
+        waited, self._waits_for[kind] = self._waits_for[kind], None
+        if waited is not None:
+            waited.waiting.remove(self)
+
+    def enter(self, source: Source, packet: TrackPacket, now_s: float) -> None:
+        """Begin with this packet of a source that was waited for, unless what was sent before is newer."""
+        kind = source.track.kind
+        sending: Sending = getattr(self.forwarder, kind)
+        latest = sending.latest_timestamp
+        if latest is not None and not newer_stamp(packet.timestamp, latest):
+            return
+        self.silence(kind)
+        self._on[kind] = source
+        sending.track = source.track
+        if kind == "video":
+            self._take_codec(self.codecs[source.codec])
+            self.peer.feed()
+        sending.begin(packet.number)
+        source.streams.append(sending.stream)
+        sending.stream.behind, sending.stream.cursor = True, packet.number
+        self.forwarder.advance(sending, now_s)
+
+    def pace(self, now_s: float) -> None:
+        """Send what waits and what a probe wants sent; call in every pass of the pacer."""
+        forwarder, flow = self.forwarder, self.flow
+        if forwarder.video is not None and forwarder.video.stream.behind:
+            forwarder.advance(forwarder.video, now_s)
+        while forwarder.repair is not None and (size := flow.padding_due(now_s)):
+            flow.padded(forwarder.pad(size, now_s))
+
+    def drop_late(self, longest_s: float, now_s: float) -> None:
+        """Give up pictures that have waited too long, or that the TCP connection refused; go on with a keyframe."""
+        source = self._on["video"]
+        if source is None:
+            return
+        if self.forwarder.waited_s(now_s) <= longest_s and not self.peer.starved:
+            return
+        gop, cursor = source.track.gop, self.forwarder.video.stream.cursor
+        self.silence("video")
+        if gop is not None and gop.packets[0].number > cursor and now_s - gop.started_s < longest_s:
+            self.enter(source, gop.packets[0], now_s)
+        else:
+            self.turn(source, now_s)
 
     def begin_with(self, gop: Gop, now_s: float) -> bool:
         """Begin the picture with a keyframe; true when the viewer has caught up with the room."""
@@ -146,7 +245,7 @@ class Viewer:
 
         It begins anew with a keyframe after a rest; its numbers close up, so that the viewer asks for nothing again.
         """
-        if not self.peer.starved or self._rest.on or self.forwarder.video.begun is None:
+        if not self.peer.starved or self._rest.on or not self.unmeasured or self.forwarder.video.begun is None:
             return False
         self._rest.begin(now_s, now_s - self._began_s)
         self.forwarder.stop_picture()
@@ -198,7 +297,8 @@ class Viewer:
         """Pass a request on, but not all of one viewer's."""
         if self._pli_s is None or now_s - self._pli_s >= keyframes.VIEWER_INTERVAL_S:
             self._pli_s = now_s
-            self._ask_keyframe(now_s)
+            source = self._on["video"]
+            (self._ask_keyframe if source is None else source.ask_keyframe)(now_s)
 
     def closed(self, reason: str) -> None:
         """Tell the room that this viewer is gone."""

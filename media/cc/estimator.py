@@ -37,6 +37,7 @@ SILENCE_DECREASE = 0.7
 SETTLE_S = 0.5  # after a cut the queue needs a round trip and this long to show the effect
 CAPACITY_FADES_S = 20.0  # after so long without overuse the old capacity says nothing more
 PROBE_MARGIN = 0.9  # of the rate at which a probe arrived; the rest is left for other traffic of the school
+OPENING_BELIEVED_BPS = 1_500_000  # a kilobyte's spacing proves no more
 PROBE_PACKETS = 4  # fewer arrivals give no rate
 
 HISTORY = 4096  # packets remembered, a power of two: 40 s of a lesson at 100 packets/s
@@ -257,6 +258,16 @@ class Estimator:
         if proven > self.target_bps and self.queue_s < 2 * QUEUE_LIMIT_S:
             self._set(proven, Reason.PROBE)
             self.capacity_bps = None
+        return rate
+
+    def judge_opening(self, arrivals: list[tuple[float, int]]) -> float | None:
+        """Set the target to what the first cluster proved, up or down; returns its rate as `judge_probe` does."""
+        if len(arrivals) < PROBE_PACKETS:
+            return None
+        # Packets that were read in one go came at the highest rate that is still believed.
+        span_s = max(arrivals[-1][0] - arrivals[0][0], 1e-6)
+        rate = min(sum(size for _, size in arrivals[1:]) * 8 / span_s, OPENING_BELIEVED_BPS)
+        self._set(rate * PROBE_MARGIN, Reason.PROBE)
         return rate
 
     def tick(self, now_s: float) -> None:

@@ -19,6 +19,7 @@ SUCCESS_S = 0.7  # after a probe that proved more
 PAUSE_S = 3.0  # after the first that did not; then doubled
 LONGEST_PAUSE_S = 9.0  # so that a link that got better is found out within the 15 s people wait
 GAIN = 1.15  # less is noise
+OPENING_BYTES = 200  # six of them are 0.15 s of a 64 kbit/s link, and their spacing tells 2 Mbit/s from 64 kbit/s
 ANSWER_S = 0.6  # beyond the round trip: two feedbacks of the slow kind
 
 
@@ -53,13 +54,19 @@ class Prober:
         # What is left queued on a link of target_bps: the cluster's time there less the time it took to send.
         size = int(COST_S / PACKETS / (8 / target_bps - 8 / ask_bps))
         size = max(SMALLEST_BYTES, min(LARGEST_BYTES, size))
-        self._asked_s = now_s
-        self._before_bps = target_bps
+        interval_s = size * 8 / ask_bps
+        self._begin(now_s, now_s + interval_s * PACKETS + rtt_s + ANSWER_S, target_bps)
+        return Cluster(PACKETS, size, interval_s)
+
+    def open(self, now_s: float, rtt_s: float) -> Cluster:
+        """Return the cluster that a new viewer gets at once, all of it together: it measures the link first."""
+        self._begin(now_s, now_s + rtt_s + ANSWER_S, 0.0)
+        return Cluster(PACKETS, OPENING_BYTES, 0.0)
+
+    def _begin(self, now_s: float, until_s: float, before_bps: float) -> None:
+        self._asked_s, self._until_s, self._before_bps = now_s, until_s, before_bps
         self._sizes.clear()
         self._arrivals.clear()
-        interval_s = size * 8 / ask_bps
-        self._until_s = now_s + interval_s * PACKETS + rtt_s + ANSWER_S
-        return Cluster(PACKETS, size, interval_s)
 
     def sent(self, sequence: int, size_bytes: int) -> None:
         """Note that a packet of the cluster went out under this transport-wide number."""

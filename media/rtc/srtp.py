@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 1472
 
 RTP_HEADER = struct.Struct("!BBHII")
 NUMBERED_HEADER = struct.Struct("!BBHIIIBHx")
-"""The same with a header extension of one element (RFC 8285 4.2): its mark and length, id, number, a byte of padding."""
+"""The same with a header extension of one element (RFC 8285 4.2): mark and length, id, number, padding."""
 ONE_ELEMENT = 0xBEDE0001
 RTP_VERSION_2 = 0x80
 EXTENDED = 0x10
@@ -74,6 +74,7 @@ class SendStream:
         "behind",
         "cursor",
         "extension",
+        "first",
         "flow",
         "link",
         "octets",
@@ -101,6 +102,7 @@ class SendStream:
         self.extension = 0
         self.behind = False
         self.cursor = 0
+        self.first = 0
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ class Town:
     """A room without a network, its service, and the hosts that were answered."""
 
     def __init__(self) -> None:
-        port = SimpleNamespace(clock=lambda: 100.0, number=8443, peer=FakePeer)
+        port = SimpleNamespace(clock=lambda: 100.0, number=8443, peer=FakePeer, batch=None)
         self.ended: list[Room] = []
         self.room = Room("lesson", port, lambda *_args: None, self, 600.0, lambda now_s: now_s)
 

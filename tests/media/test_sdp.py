@@ -136,7 +136,9 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     answer = answer_viewer(offer, plan, LOCAL, SSRCS)
     video = section(answer, "video")
     wanted = next(c for c in offer.sections[1].codecs if c.name == "AV1")
-    assert video[0].endswith(f" {wanted.payload_type} {wanted.rtx}")
+    low = next(c for c in offer.sections[1].codecs if c.name == "VP8")
+    assert video[0].endswith(f" {wanted.payload_type} {wanted.rtx} {low.payload_type} {low.rtx}")
+    assert [c.name for c in plan.video.codecs] == ["AV1", "VP8"]
     assert "a=sendonly" in video
     assert "a=ssrc-group:FID 22 33" in video
     sources = [line for line in video if line.startswith("a=ssrc:")]
@@ -147,11 +149,19 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     assert video.index("b=AS:30") == video.index("c=IN IP4 0.0.0.0") + 1
 
 
-def test_viewer_without_the_codec_still_hears() -> None:
-    """A viewer that cannot decode the host's picture gets the voice; its picture section stays, inactive."""
+def test_viewer_without_the_codec_gets_what_the_server_encodes() -> None:
+    """A viewer that cannot decode the host's picture has a picture section for the low rungs, in AV1 before VP8."""
     offer = parse_offer(offer_text("firefox-whep"))
     plan = plan_viewer(offer, H264_MAIN)
-    assert plan.video is None and plan.audio is not None
+    assert [c.name for c in plan.video.codecs] == ["AV1", "VP8"] and plan.audio is not None
+    assert "a=sendonly" in section(answer_viewer(offer, plan, LOCAL, SSRCS), "video")
+
+
+def test_viewer_of_a_lesson_by_voice_alone_keeps_its_picture_section() -> None:
+    """Where the host sends no picture the section stays, inactive, in the bundle."""
+    offer = parse_offer(offer_text("firefox-whep"))
+    plan = plan_viewer(offer, None)
+    assert plan.video is None
     answer = answer_viewer(offer, plan, LOCAL, SSRCS)
     assert "a=inactive" in section(answer, "video")
     assert "a=group:BUNDLE 0 1\r\n" in answer
@@ -159,7 +169,7 @@ def test_viewer_without_the_codec_still_hears() -> None:
 
 def test_viewer_with_nothing_in_common_is_told() -> None:
     """Without Opus and without the codec there is nothing to send."""
-    text = offer_text("aiortc-whep").replace("opus/48000", "speex/16000")
+    text = offer_text("aiortc-whep").replace("opus/48000", "speex/16000").replace("VP8/90000", "H263/90000")
     with pytest.raises(NoCommonCodec, match="AV1"):
         plan_viewer(parse_offer(text), AV1)
 

@@ -1,0 +1,345 @@
+"""A room's rungs: what each viewer gets for his rate, the pacer of all viewers, and the low rungs that are needed.
+
+Every 100 ms each viewer's rung is chosen (rules/rungs.py); every tick the pacer passes over all of them once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from media.host import Host
+from media.ingest import Track, TrackPacket
+from media.lowrung import rungs as low
+from media.lowrung.client import LowRungs, RungFrame, VoicePacket
+from media.payload import Depacketizer
+from media.reorder import ReorderBuffer
+from media.rtc.port import MediaPort
+from media.rtc.srtp import SendStream
+from media.rtp import RtpPacket
+from media.source import HEADER_BYTES, Source
+from rules.rungs import Rung, Standing, Voice
+
+if TYPE_CHECKING:
+    from media.viewer import Viewer
+
+logger = logging.getLogger(__name__)
+
+DECIDE_S = 0.1
+UNUSED_S = 5.0
+"""A low rung that nobody has for so long is no longer encoded."""
+PICTURE_STALE_S = 3.0
+"""Without a packet for so long the host sends no picture, and nothing is encoded of it."""
+KEYFRAMES_S = 2.0
+"""All viewers who come back to the host's picture ask for one keyframe in so long."""
+MOST_WAITED_S = {Rung.STILL: 8.0, Rung.LOW: 2.0, Rung.MIDDLE: 1.2}
+"""Pictures that wait longer are dropped up to the next keyframe. A still fills the room beside the voice for seconds, a
+keyframe of LOW for one."""
+MOST_WAITED_OF_HOST_S = 0.8
+REORDER_S = 0.25
+MIDDLE_HOLD_S = 8.0
+"""MIDDLE's rate rises no sooner: each change costs its viewers a keyframe."""
+MIDDLE_UP = 1.15
+ENCODED = {Rung.STILL: low.Rung.STILL, Rung.LOW: low.Rung.LOW, Rung.MIDDLE: low.Rung.MIDDLE}
+
+
+def wire_bps(rung: low.Rung, rate_bps: float) -> float:
+    """Return what a low rung weighs with its headers: full payloads, and half of one more for each picture."""
+    spec = low.SPECS[rung]
+    return rate_bps + (rate_bps / 8 / spec.max_payload_bytes + spec.fps / 2) * HEADER_BYTES * 8
+
+
+LOW_VOICE_BPS = low.VOICE_RATE_BPS + HEADER_BYTES * 8 / 0.06
+FIXED_COSTS = {rung: wire_bps(ENCODED[rung], low.SPECS[ENCODED[rung]].rate_bps) for rung in (Rung.STILL, Rung.LOW)}
+VOICE_PLANNED_BPS = 16_000 + HEADER_BYTES * 8 / 0.06
+
+
+class Ladder:
+    """Sources and viewers of one room."""
+
+    def __init__(
+        self,
+        port: MediaPort,
+        tracks: dict[str, Track],
+        ask_keyframe: Callable[[float], None],
+        unmeasured: Callable[[], None],
+    ) -> None:
+        """Make the room's sources. `unmeasured` is called when a viewer turns out to say nothing of arrivals."""
+        now_s = port.clock()
+        self._port = port
+        self._unmeasured = unmeasured
+        self._ask_host = ask_keyframe
+        self._asked_s = float("-inf")
+        self.voice = Source(tracks["audio"], "OPUS", port.batch, lambda _now_s: None, now_s)
+        self.picture = Source(tracks["video"], "", port.batch, self._ask_picture, now_s)
+        self.low_voice = Source(Track("audio", 48000), "OPUS", port.batch, lambda _now_s: None, now_s)
+        self.low_pictures: dict[tuple[Rung, str], Source] = {}
+        self.viewers: dict[Viewer, None] = {}
+        self._encoder: LowRungs | None = None
+        self._used_s: dict[tuple[Rung, str], float] = {}
+        self._middle_bps = low.MIDDLE_RATES_BPS[0]
+        self._middle_s = now_s
+        self._decided_s = 0.0
+        self._reorder = ReorderBuffer(REORDER_S)
+        self._depacketizer: Depacketizer | None = None
+        self._host: Host | None = None
+        self._primed = True
+
+    # The host.
+
+    def host_connected(self, host: Host, codec: str | None, video: Track) -> None:
+        """Go on with another connection of the host, or another codec."""
+        self._host = host
+        self.picture.codec = codec or ""
+        self.picture.track = video
+        self._put_together_anew()
+
+    def host_packet(self, kind: str, packet: TrackPacket, now_s: float) -> None:
+        """Send one packet of the host on, and to the encoder where somebody needs it."""
+        encoder = self._encoder
+        if kind == "audio":
+            self.voice.send(packet, now_s)
+            if encoder is not None and encoder.wants_voice and not packet.padding:
+                encoder.voice(packet.timestamp, packet.payload)
+            return
+        self.picture.send(packet, now_s)
+        if encoder is not None and encoder.wants_pictures and self._depacketizer is not None:
+            self._encode(packet)
+
+    def _encode(self, packet: TrackPacket) -> None:
+        """Put the host's packets together to pictures for the encoder."""
+        payload = b"" if packet.padding else packet.payload
+        copy = RtpPacket(0, packet.number & 0xFFFF, packet.timestamp, 0, payload, packet.marker)
+        for number, ready, _ in self._reorder.push(copy, packet.arrival_s):
+            for frame in self._depacketizer.push(number, ready):
+                self._encoder.picture(self.picture.codec, frame)
+
+    # Viewers.
+
+    def join(self, viewer: Viewer, now_s: float) -> None:
+        """Give a viewer the voice at once, and measure the link for the picture."""
+        self.viewers[viewer] = None
+        if viewer.forwarder.audio is not None:
+            viewer.turn(self.voice, now_s)
+        if viewer.flow is not None and viewer.forwarder.repair is not None:
+            viewer.flow.open(now_s)
+        elif viewer.flow is None and viewer.low_codec is not None and viewer.host_codec not in viewer.codecs:
+            self._give(viewer, Rung.MIDDLE, now_s)
+
+    def follow_unmeasured(self, streams: Iterable[SendStream]) -> None:
+        """Let these streams have all the host's pictures, and no others that have no flow."""
+        self.picture.follow(streams)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Forget a viewer."""
+        self.viewers.pop(viewer, None)
+        viewer.silence("audio")
+        viewer.silence("video")
+
+    def tick(self, now_s: float) -> None:
+        """Pass over all viewers: credit, pictures that wait, padding; now and then their rungs."""
+        for viewer in self.viewers:
+            flow = viewer.flow
+            if flow is not None:
+                flow.refill(now_s)
+                viewer.pace(now_s)
+        if now_s - self._decided_s >= DECIDE_S:
+            self._decided_s = now_s
+            self._decide(now_s)
+
+    def _decide(self, now_s: float) -> None:
+        track = self.picture.track
+        moving = track.last_arrival_s is not None and now_s - track.last_arrival_s < PICTURE_STALE_S
+        full_bps = self.picture.meter.cost_bps(now_s)
+        voice = Voice(self.voice.meter.cost_bps(now_s) or VOICE_PLANNED_BPS, LOW_VOICE_BPS)
+        voice = Voice(max(voice.full_bps, voice.low_bps), voice.low_bps)
+        for viewer in self.viewers:
+            flow = viewer.flow
+            if flow is None:
+                continue
+            if flow.deaf(now_s):
+                viewer.unmeasure()
+                self._unmeasured()
+                continue
+            costs: dict[Rung, float] = {}
+            if moving and viewer.forwarder.video is not None:
+                costs = self._costs(viewer, full_bps)
+            wanted_bps = max(costs.values(), default=0.0) + voice.full_bps
+            if viewer.forwarder.repair is not None:
+                flow.plan_probe(wanted_bps * 1.15, now_s)
+            self._settle(viewer, flow.decide(costs, voice, now_s), now_s)
+            viewer.drop_late(MOST_WAITED_S.get(viewer.rung, MOST_WAITED_OF_HOST_S), now_s)
+        lost = self._encoder is not None and self._encoder.wants_pictures and moving and self._depacketizer.broken
+        if self.picture.waiting or lost:
+            self._ask_picture(now_s)
+        self._rate_middle(voice.full_bps, now_s)
+        self._prune(now_s)
+        self._prime()
+
+    def _ask_picture(self, now_s: float) -> None:
+        """Ask the host for a keyframe, once in a while for all."""
+        if now_s - self._asked_s >= KEYFRAMES_S:
+            self._asked_s = now_s
+            self._ask_host(now_s)
+
+    def _costs(self, viewer: Viewer, full_bps: float) -> dict[Rung, float]:
+        """Return what can be had and what it costs."""
+        costs: dict[Rung, float] = {}
+        if self.picture.codec in viewer.codecs:
+            costs[Rung.FULL] = full_bps
+        if viewer.low_codec is not None:
+            costs |= FIXED_COSTS
+            costs[Rung.MIDDLE] = wire_bps(low.Rung.MIDDLE, self._middle_for(viewer))
+        return costs
+
+    def _middle_for(self, viewer: Viewer) -> int:
+        """Return MIDDLE's rate for one viewer: as it is while others have it, else the lowest, to be raised."""
+        others = any(v is not viewer and v.flow is not None and v.rung is Rung.MIDDLE for v in self.viewers)
+        return self._middle_bps if others else low.MIDDLE_RATES_BPS[0]
+
+    def _settle(self, viewer: Viewer, standing: Standing, now_s: float) -> None:
+        """Let a viewer have what was chosen."""
+        self._speak(viewer, standing.low_voice, now_s)
+        if standing.rung is not viewer.rung:
+            rate = round(viewer.flow.estimator.target_bps / 1000)
+            logger.info(
+                "%s: %s to %s (%s, %d kbit/s)",
+                viewer.resource,
+                viewer.rung.name,
+                standing.rung.name,
+                standing.why,
+                rate,
+            )
+            self._give(viewer, standing.rung, now_s)
+
+    def _speak(self, viewer: Viewer, low_voice: bool, now_s: float) -> None:
+        if viewer.forwarder.audio is None:
+            return
+        wanted = self.low_voice if low_voice else self.voice
+        if low_voice:
+            self._used_s[Rung.VOICE, ""] = now_s
+            self._encoders().start(low.Rung.VOICE)
+        viewer.turn(wanted, now_s)
+
+    def _give(self, viewer: Viewer, rung: Rung, now_s: float) -> None:
+        """Turn a viewer to a rung: down at once, up as soon as its keyframe is there."""
+        down = rung < viewer.rung
+        viewer.rung = rung
+        if rung is Rung.VOICE or down:
+            viewer.silence("video")
+        if rung in ENCODED:
+            viewer.turn(self._low_picture(rung, viewer.low_codec, now_s), now_s)
+        elif rung is not Rung.VOICE:
+            viewer.turn(self.picture, now_s)
+
+    # Low rungs.
+
+    def _encoders(self) -> LowRungs:
+        if self._encoder is None:
+            self._encoder = LowRungs(self._low_frame, self._low_packet, lambda: self._ask_host(self._port.clock()))
+        return self._encoder
+
+    def _low_picture(self, rung: Rung, codec: str, now_s: float) -> Source:
+        """Return a low rung's source, encoded from now on, with a keyframe soon."""
+        key = (rung, codec)
+        encoder = self._encoders()
+        if key not in self.low_pictures:
+            self.low_pictures[key] = Source(
+                Track("video", 90000),
+                codec,
+                self._port.batch,
+                lambda _now_s: encoder.force_keyframe(ENCODED[rung], codec),
+                now_s,
+            )
+        if not encoder.wants_pictures:
+            self._primed = False
+            self._put_together_anew()
+        self._used_s[key] = now_s
+        if (ENCODED[rung], codec) not in encoder.active:
+            encoder.start(ENCODED[rung], codec, self._middle_bps if rung is Rung.MIDDLE else None)
+        else:
+            encoder.force_keyframe(ENCODED[rung], codec)
+        return self.low_pictures[key]
+
+    def _low_frame(self, frame: RungFrame) -> None:
+        rung = next(r for r, encoded in ENCODED.items() if encoded is frame.rung)
+        source = self.low_pictures.get((rung, frame.codec))
+        if source is None:
+            return
+        last = len(frame.payloads) - 1
+        for index, payload in enumerate(frame.payloads):
+            self._low_send(source, frame.timestamp, payload, index == last, frame.keyframe and index == 0)
+        self._port.batch.flush()
+
+    def _low_packet(self, packet: VoicePacket) -> None:
+        self._low_send(self.low_voice, packet.timestamp, packet.payload, False, False)
+        self._port.batch.flush()
+
+    def _low_send(self, source: Source, timestamp: int, payload: bytes, marker: bool, keyframe: bool) -> None:
+        now_s = self._port.clock()
+        number = (source.track.highest + 1) & 0xFFFF
+        made = source.track.receive(RtpPacket(0, number, timestamp, 1, payload, marker), keyframe, now_s)
+        if made is not None:
+            source.send(made, now_s)
+
+    def _rate_middle(self, voice_bps: float, now_s: float) -> None:
+        """Follow the weakest of MIDDLE's viewers with its rate: down at once, up with patience."""
+        rates = [
+            v.flow.estimator.target_bps * 0.9 - voice_bps
+            for v in self.viewers
+            if v.rung is Rung.MIDDLE and v.flow is not None
+        ]
+        if not rates or self._encoder is None:
+            return
+        weakest_bps = min(rates) / (wire_bps(low.Rung.MIDDLE, 1e5) / 1e5)
+        rate = low.middle_rate_bps(weakest_bps)
+        if rate > self._middle_bps:
+            rate = max(self._middle_bps, low.middle_rate_bps(weakest_bps / MIDDLE_UP))
+            if now_s - self._middle_s < MIDDLE_HOLD_S:
+                return
+        if rate != self._middle_bps:
+            self._middle_bps, self._middle_s = rate, now_s
+            for rung, codec in self._encoder.active:
+                if rung is low.Rung.MIDDLE:
+                    self._encoder.start(rung, codec, rate)
+
+    def _prune(self, now_s: float) -> None:
+        """Stop encoding what nobody has had for a while."""
+        if self._encoder is None:
+            return
+        for rung, codec in self._encoder.active:
+            key = (Rung.VOICE, "")
+            source = self.low_voice
+            if rung is not low.Rung.VOICE:
+                key = (next(r for r, encoded in ENCODED.items() if encoded is rung), codec)
+                source = self.low_pictures[key]
+            if not source.idle:
+                self._used_s[key] = now_s
+            elif now_s - self._used_s[key] > UNUSED_S:
+                self._encoder.stop(rung, codec)
+
+    def _prime(self) -> None:
+        """Give a new encoder the pictures since the last keyframe where the host answers no request for another."""
+        if self._primed or self._encoder is None or not self._encoder.stats.running:
+            return
+        self._primed = True
+        gop = self.picture.track.gop
+        if self._host is not None and self._host.keyframes.deaf and gop is not None:
+            self._put_together_anew()
+            for packet in gop.packets:
+                self._encode(packet)
+
+    def _put_together_anew(self) -> None:
+        self._reorder = ReorderBuffer(REORDER_S)
+        self._depacketizer = Depacketizer(self.picture.codec) if self.picture.codec else None
+
+    @property
+    def encoding(self) -> bool:
+        """Whether there is an encoder to close."""
+        return self._encoder is not None
+
+    async def close(self) -> None:
+        """End the encoder."""
+        if self._encoder is not None:
+            await self._encoder.close()
