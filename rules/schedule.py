@@ -91,11 +91,12 @@ def unused(starts_at: datetime, minutes: int, now: datetime) -> range:
 
 
 def taken_until(starts_at: datetime, minutes: int, ended_at: datetime | None) -> datetime:
-    """Return until when a session keeps its resources: its booked end, or that of the bucket in which it ended."""
+    """Return until when a session keeps its resources: its booked end, or before it that of the bucket in which it ended."""
     booked_end = starts_at + timedelta(minutes=minutes)
     if ended_at is None or ended_at >= booked_end:
         return booked_end
-    return max(starts_at, datetime.fromtimestamp(first_unused(ended_at) * BUCKET_S, UTC))
+    bucket_end = datetime.fromtimestamp(first_unused(ended_at) * BUCKET_S, UTC)
+    return min(booked_end, max(starts_at, bucket_end))
 
 
 def channel_resource(channel: int) -> str:
