@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from media.cc.estimator import Estimator, Reason
+from media.cc.estimator import PACKET_BITS, Estimator, Reason
 from media.cc.prober import Cluster, Prober
 from media.twcc import Feedback
 from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
@@ -13,8 +13,8 @@ FEEDBACK_INTERVAL_S = 0.27
 """Between feedbacks of a viewer who obeys `b=AS:30` (measured: 3.8 a second)."""
 BURST_S = 0.04
 """What may leave at once, in seconds of the estimate: four passes of the pacer."""
-BURST_BYTES = 1500
-"""And at least so much: one packet of any size."""
+BURST_BYTES = 200
+"""And at least so much; one packet of any size leaves while any credit is there."""
 DEBT_S = 0.5
 """Voice and repeats are sent on credit; what they owe beyond this is forgiven: the picture rests no longer for it."""
 PADDING_BYTES = 310
@@ -97,7 +97,8 @@ class Flow:
             self._opening = False
         if self._left_bytes <= 0:
             estimator = self.estimator
-            cluster = self.prober.plan(now_s, estimator.target_bps, estimator.queue_s, estimator.rtt_s, wanted_bps)
+            queue_s = estimator.queue_s - PACKET_BITS / 2 / estimator.target_bps
+            cluster = self.prober.plan(now_s, estimator.target_bps, queue_s, estimator.rtt_s, wanted_bps)
             if cluster is not None:
                 self._start(cluster, now_s)
 

@@ -23,14 +23,17 @@ CEILING_BPS = 20_000_000
 BASE_WINDOW_S = 10.0  # draft-ietf-ccwg-bbr, MinRTTFilterLen: long enough to see the link idle once
 NEWEST_PACKETS = 6  # the least delay of so many newest packets is the standing queue; one big packet is no queue
 RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
+BATCH_PACKETS, BATCH_S = 4, 0.12  # a feedback that tells of less gives no rate of its own
 LOSS_WINDOW_S = 2.0
 LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
+PACKET_BITS = 4800  # and so much time as a packet of a low rung with a voice packet behind it takes: no queue
+PACKET_LONGEST_S = 0.06  # packets are cut smaller on the slowest links
 DECREASE = 0.85  # draft-ietf-rmcat-gcc-02 section 5.5: beta
 INCREASE_PER_S = 1.08  # the same, section 5.5: eta
 SLOW_INCREASE_PER_S = 1.03  # near the last known capacity, where an overshoot costs voice
 NEAR = 0.85  # the fraction of the last known capacity from which the slow increase holds
-APP_LIMIT = 1.5  # draft-ietf-rmcat-gcc-02 section 5.5: never over 1.5 times what arrives
+APP_LIMIT = 1.2  # never far over what arrives (gcc-02 5.5 has 1.5): a picture that pauses proves nothing, a probe does
 LOSS_HIGH = 0.10  # the same, section 6: from here on loss alone means congestion
 SILENCE_S = 0.9  # feedback is due each 0.27 s on the slowest links: three missing mean a stalled link
 SILENCE_DECREASE = 0.7
@@ -65,6 +68,14 @@ class _Batch:
     least_delay_s: float
     received: int
     lost: int
+
+    @property
+    def rate_bps(self) -> float:
+        """Return the rate within the feedback, the first packet's own time left out; 0 where it spans too little."""
+        span_s = self.last_arrival_s - self.first_arrival_s
+        if self.received < BATCH_PACKETS or span_s < BATCH_S:
+            return 0.0
+        return self.size_bytes * 8 * (self.received - 1) / self.received / span_s
 
 
 class Estimator:
@@ -131,6 +142,11 @@ class Estimator:
     def next_sequence(self) -> int:
         """Return the full number of the next packet: probes are named by the numbers of their packets."""
         return self._next
+
+    @property
+    def queue_limit_s(self) -> float:
+        """Return from which standing queue on the link is overused: a single packet is one on a slow link."""
+        return QUEUE_LIMIT_S + min(PACKET_BITS / self.target_bps, PACKET_LONGEST_S)
 
     def window_bytes(self, feedback_interval_s: float) -> float:
         """Return how much may be in flight before all but voice waits: round trip, feedback interval and 0.25 s."""
@@ -219,22 +235,24 @@ class Estimator:
         self._measure()
         elapsed = min(now_s - self._last_update_s, 1.0)
         self._last_update_s = now_s
-        if self.queue_s > QUEUE_LIMIT_S:
+        limit_s = self.queue_limit_s
+        if self.queue_s > limit_s:
             self._cut(now_s)
         elif self.loss > LOSS_HIGH:
             if now_s - self._last_loss_cut_s > self.rtt_s + SETTLE_S:
                 self._last_loss_cut_s = now_s
                 self._set(self.target_bps * (1 - 0.5 * self.loss), Reason.LOSS)  # gcc-02 section 6
-        elif self.queue_s < QUEUE_LIMIT_S / 2:
+        elif self.queue_s < limit_s / 2:
             self._grow(now_s, elapsed)
 
     def _cut(self, now_s: float) -> None:
         """Go below what arrives, the lower the longer the queue, so that it is gone in about a second."""
-        self.capacity_bps = self.delivered_bps
+        arriving_bps = max(self.delivered_bps, self._batches[-1].rate_bps)
+        self.capacity_bps = arriving_bps
         self._capacity_at_s = now_s
         self._last_cut_s = now_s
         drain = max(0.5, 1.0 - self.queue_s)
-        self._set(min(self.target_bps, self.delivered_bps * min(DECREASE, drain)), Reason.QUEUE)
+        self._set(min(self.target_bps, arriving_bps * min(DECREASE, drain)), Reason.QUEUE)
 
     def _grow(self, now_s: float, elapsed: float) -> None:
         if now_s - self._last_cut_s < self.rtt_s + SETTLE_S:
@@ -255,7 +273,7 @@ class Estimator:
             return None
         rate = sum(size for _, size in arrivals[1:]) * 8 / (arrivals[-1][0] - arrivals[0][0])
         proven = rate * PROBE_MARGIN
-        if proven > self.target_bps and self.queue_s < 2 * QUEUE_LIMIT_S:
+        if proven > self.target_bps and self.queue_s < 2 * self.queue_limit_s:
             self._set(proven, Reason.PROBE)
             self.capacity_bps = None
         return rate

@@ -35,7 +35,7 @@ class RungSpec:
 SPECS = {
     # With 60 ms voice of 16 kbit/s (24 with headers) this leaves a 64 kbit/s link a fifth for repairs and keyframes.
     Rung.LOW: RungSpec(224, 126, 6, 22_000, 450),
-    Rung.MIDDLE: RungSpec(320, 180, 12, 70_000, 900),
+    Rung.MIDDLE: RungSpec(320, 180, 15, 70_000, 900),
     # 6 KB each ten seconds; 300 bytes and headers hold a 32 kbit/s link for 90 ms, one voice packet's jitter.
     Rung.STILL: RungSpec(400, 226, 1 / STILL_INTERVAL_S, 4_800, 300),
 }
