@@ -107,8 +107,10 @@ def plan_viewer(offer: Offer, video: Codec | None) -> MediaPlan:
         picture = _first(offer, "video", lambda s: s.receives, lambda s: _video(s, order, video))
     if picture is not None:
         section = offer.sections[picture.section]
-        others = (_video(section, (name,), video) for name in ENCODED if name != picture.codec.name)
-        picture = replace(picture, more=tuple(codec for codec in others if codec is not None))
+        # One is enough: on 32 kbit/s a second packet of the answer holds the voice up by 0.4 s.
+        encoded = next((codec for name in ENCODED if (codec := _video(section, (name,), video)) is not None), None)
+        if encoded is not None and encoded.name != picture.codec.name:
+            picture = replace(picture, more=(encoded,))
     if audio is None and picture is None:
         wanted = "Opus" if video is None else f"Opus or {video.name}"
         raise NoCommonCodec(f"nothing to send: the lesson is in {wanted}, which the offer does not ask to receive")
@@ -184,7 +186,7 @@ def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: Voi
             sections.append(_with_rate(lines, HOST_PICTURE_AS_KBPS))
         else:
             sections.append(_rejected(section))
-    return _session(offer, plan, sections)
+    return _session(offer, local, sections)
 
 
 def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: dict[str, int]) -> str:
@@ -208,7 +210,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
             sections.append(_with_rate(lines, VIEWER_FEEDBACK_AS_KBPS) if agreed else lines)
         else:
             sections.append(_inactive(section, local, offer, plan) or _rejected(section))
-    return _session(offer, plan, sections)
+    return _session(offer, local, sections)
 
 
 def _congestion(track: TrackPlan) -> list[str]:
@@ -243,12 +245,16 @@ def _own_parameters(codec: Codec) -> str:
     return ";".join(f"{name}={value}" if value else name for name, value in codec.parameters)
 
 
-def _session(offer: Offer, plan: MediaPlan, sections: list[list[str]]) -> str:
-    agreed = [s.mid for s, lines in zip(offer.sections, sections, strict=True) if s.bundled and " 0 " not in lines[0]]
+def _session(offer: Offer, local: LocalTransport, sections: list[list[str]]) -> str:
+    """Put the answer together; candidates stand once, in the section that carries the bundle (RFC 8843 7.1.3)."""
+    accepted = [i for i, lines in enumerate(sections) if " 0 " not in lines[0]]
+    agreed = [offer.sections[i].mid for i in accepted if offer.sections[i].bundled]
     head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
     if agreed:
         head.append("a=group:BUNDLE " + " ".join(agreed))
-    head.append(f"a=msid-semantic:WMS {CNAME}")
+    for index in accepted:
+        if index == accepted[0] or not offer.sections[index].bundled:
+            sections[index] = sections[index] + candidates(local)
     return "\r\n".join(head + [line for lines in sections for line in lines]) + "\r\n"
 
 
@@ -285,7 +291,7 @@ def _accepted(
     ]
     for other in more:
         lines += _codec_lines(section.kind, other, _own_parameters(other))
-    return lines + extra + candidates(local)
+    return lines + extra
 
 
 def _codec_lines(kind: str, codec: Codec, parameters: str) -> list[str]:

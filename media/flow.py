@@ -19,7 +19,9 @@ DEBT_S = 0.5
 """Voice and repeats are sent on credit; what they owe beyond this is forgiven: the picture rests no longer for it."""
 PADDING_BYTES = 310
 """A padding-only packet on the wire: 255 bytes is the most that its count can say (RFC 3550 5.1)."""
-OPENING_WAIT_S = 1.2
+OPENING_S = 0.25
+"""The first cluster goes out so long after the first voice: nobody waits for the voice because of it."""
+OPENING_WAIT_S = 1.4
 """So long a new viewer's first picture waits for the first cluster's answer: 600 ms of a satellite, then feedback."""
 DEAF_S = 4.0
 """Who agreed to feedback and sent none for so long does not send any."""
@@ -34,6 +36,7 @@ class Flow:
         "_began_s",
         "_left_bytes",
         "_next_probe_s",
+        "_opened",
         "_opening",
         "_pace_bps",
         "_probe_bytes",
@@ -56,6 +59,7 @@ class Flow:
         self.mode = Mode.AUTO
         self.standing: Standing = begin(now_s)
         self._began_s = self._refilled_s = now_s
+        self._opened = False
         self._opening = True
         self._probe_bytes = 0
         self._left_bytes = 0
@@ -84,10 +88,6 @@ class Flow:
 
     # Probes.
 
-    def open(self, now_s: float) -> None:
-        """Begin with a cluster that measures the link."""
-        self._start(self.prober.open(now_s, self.estimator.rtt_s), now_s)
-
     def plan_probe(self, wanted_bps: float, now_s: float) -> None:
         """Judge the probe that is out, and plan the next one where more than the estimate is wanted."""
         answer = self.prober.due(now_s)
@@ -95,7 +95,10 @@ class Flow:
             judge = self.estimator.judge_opening if self._opening else self.estimator.judge_probe
             self.prober.judged(now_s, judge(answer))
             self._opening = False
-        if self._left_bytes <= 0:
+        if not self._opened and now_s - self._began_s >= OPENING_S:
+            self._opened = True
+            self._start(self.prober.open(now_s, self.estimator.rtt_s), now_s)
+        elif self._left_bytes <= 0 and self._opened:
             estimator = self.estimator
             queue_s = estimator.queue_s - PACKET_BITS / 2 / estimator.target_bps
             cluster = self.prober.plan(now_s, estimator.target_bps, queue_s, estimator.rtt_s, wanted_bps)

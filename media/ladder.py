@@ -118,13 +118,11 @@ class Ladder:
     # Viewers.
 
     def join(self, viewer: Viewer, now_s: float) -> None:
-        """Give a viewer the voice at once, and measure the link for the picture."""
+        """Give a viewer the voice at once; the picture follows when the link is known."""
         self.viewers[viewer] = None
         if viewer.forwarder.audio is not None:
             viewer.turn(self.voice, now_s)
-        if viewer.flow is not None and viewer.forwarder.repair is not None:
-            viewer.flow.open(now_s)
-        elif viewer.flow is None and viewer.low_codec is not None and viewer.host_codec not in viewer.codecs:
+        if viewer.flow is None and viewer.low_codec is not None and viewer.host_codec not in viewer.codecs:
             self._give(viewer, Rung.MIDDLE, now_s)
 
     def follow_unmeasured(self, streams: Iterable[SendStream]) -> None:

@@ -23,7 +23,6 @@ CEILING_BPS = 20_000_000
 BASE_WINDOW_S = 10.0  # draft-ietf-ccwg-bbr, MinRTTFilterLen: long enough to see the link idle once
 NEWEST_PACKETS = 6  # the least delay of so many newest packets is the standing queue; one big packet is no queue
 RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
-BATCH_PACKETS, BATCH_S = 4, 0.12  # a feedback that tells of less gives no rate of its own
 LOSS_WINDOW_S = 2.0
 LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
@@ -68,14 +67,6 @@ class _Batch:
     least_delay_s: float
     received: int
     lost: int
-
-    @property
-    def rate_bps(self) -> float:
-        """Return the rate within the feedback, the first packet's own time left out; 0 where it spans too little."""
-        span_s = self.last_arrival_s - self.first_arrival_s
-        if self.received < BATCH_PACKETS or span_s < BATCH_S:
-            return 0.0
-        return self.size_bytes * 8 * (self.received - 1) / self.received / span_s
 
 
 class Estimator:
@@ -247,12 +238,11 @@ class Estimator:
 
     def _cut(self, now_s: float) -> None:
         """Go below what arrives, the lower the longer the queue, so that it is gone in about a second."""
-        arriving_bps = max(self.delivered_bps, self._batches[-1].rate_bps)
-        self.capacity_bps = arriving_bps
+        self.capacity_bps = self.delivered_bps
         self._capacity_at_s = now_s
         self._last_cut_s = now_s
         drain = max(0.5, 1.0 - self.queue_s)
-        self._set(min(self.target_bps, arriving_bps * min(DECREASE, drain)), Reason.QUEUE)
+        self._set(min(self.target_bps, self.delivered_bps * min(DECREASE, drain)), Reason.QUEUE)
 
     def _grow(self, now_s: float, elapsed: float) -> None:
         if now_s - self._last_cut_s < self.rtt_s + SETTLE_S:

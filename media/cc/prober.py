@@ -19,7 +19,7 @@ SUCCESS_S = 0.7  # after a probe that proved more
 PAUSE_S = 3.0  # after the first that did not; then doubled
 LONGEST_PAUSE_S = 9.0  # so that a link that got better is found out within the 15 s people wait
 GAIN = 1.15  # less is noise
-OPENING_BYTES = 200  # six of them are 0.15 s of a 64 kbit/s link, and their spacing tells 2 Mbit/s from 64 kbit/s
+OPENING_BYTES = 130  # six of them are 0.2 s of a 32 kbit/s link, and 10 ms of one of 512
 ANSWER_S = 0.6  # beyond the round trip: two feedbacks of the slow kind
 
 

@@ -28,7 +28,7 @@ def test_a_steady_link_is_used_and_not_filled(rate_kbps, rtt_s, loss, burst, lea
     link = Link(rate_kbps * 1e3, rtt_s / 2, loss=loss, burst=burst)
     samples = Run(link, rtt_s, **sizes).samples(70)
     assert least_share <= mean_target(samples, 10, 70) / (rate_kbps * 1e3) <= 1.0
-    # On the slowest link one picture packet and one of voice behind it are 0.13 s, and feedback takes 0.6 s.
+    # On the slowest link a picture packet with one of voice behind it takes 0.13 s, and feedback 0.6 s.
     assert queue_at(samples, 10, 70, 0.95) < (0.2 if rate_kbps > 24 else 0.32)
     assert queue_at(samples, 10, 70) < 0.4
 
