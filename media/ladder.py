@@ -70,7 +70,7 @@ class Ladder:
         self._port = port
         self._unmeasured = unmeasured
         self._ask_host = ask_keyframe
-        self._asked_s = float("-inf")
+        self._asked_s = self._asked_low_s = float("-inf")
         self.voice = Source(tracks["audio"], "OPUS", port.batch, lambda _now_s: None, now_s)
         self.picture = Source(tracks["video"], "", port.batch, self._ask_picture, now_s)
         self.low_voice = Source(Track("audio", 48000), "OPUS", port.batch, lambda _now_s: None, now_s)
@@ -171,6 +171,7 @@ class Ladder:
         lost = self._encoder is not None and self._encoder.wants_pictures and moving and self._depacketizer.broken
         if self.picture.waiting or lost:
             self._ask_picture(now_s)
+        self._ask_again(now_s)
         self._rate_middle(voice.full_bps, now_s)
         self._prune(now_s)
         self._prime()
@@ -180,6 +181,14 @@ class Ladder:
         if now_s - self._asked_s >= KEYFRAMES_S:
             self._asked_s = now_s
             self._ask_host(now_s)
+
+    def _ask_again(self, now_s: float) -> None:
+        """Ask for keyframes of low rungs that somebody still waits for."""
+        if now_s - self._asked_low_s >= KEYFRAMES_S:
+            self._asked_low_s = now_s
+            for source in self.low_pictures.values():
+                if source.waiting:
+                    source.ask_keyframe(now_s)
 
     def _costs(self, viewer: Viewer, full_bps: float) -> dict[Rung, float]:
         """Return what can be had and what it costs."""
