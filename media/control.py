@@ -15,6 +15,7 @@ from media.patching import MAX_FRAGMENT_BYTES, BadFragment
 from media.sdp import MAX_SDP_BYTES, SdpError
 from media.service import Created, Full, NotLive, Precondition, Service, UnknownResource
 from media.viewer import Who
+from rules.rungs import Mode
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +99,13 @@ class Control:
         return _created(self._service.viewer(_session(request), _text(body, "offer", MAX_SDP_BYTES), who))
 
     async def patch(self, request: web.Request) -> web.Response:
-        """Take a fragment: 200 with ours for an ICE restart, 204 for candidates, which a lite agent finds by itself."""
+        """Take a fragment: 200 with ours for an ICE restart, 204 for candidates, which a lite agent finds by itself.
+
+        Without a fragment it takes a viewer's choice of quality, or none, and tells what the viewer gets.
+        """
         body = await _body(request)
+        if "fragment" not in body:
+            return self._standing(request, body)
         if_match = body.get("if_match")
         if if_match is not None:
             if_match = _text(body, "if_match", MAX_NAME)
@@ -109,6 +115,13 @@ class Control:
         if restarted is None:
             return web.Response(status=204)
         return web.json_response({"fragment": restarted.fragment, "etag": restarted.etag})
+
+    def _standing(self, request: web.Request, body: dict) -> web.Response:
+        mode = body.get("mode")
+        if mode is not None and mode not in list(Mode):
+            raise BadRequest(f"mode is one of {', '.join(Mode)}")
+        chosen = None if mode is None else Mode(mode)
+        return web.json_response(self._service.standing(_session(request), request.match_info["resource"], chosen))
 
     async def leave(self, request: web.Request) -> web.Response:
         """Remove a session."""

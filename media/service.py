@@ -18,7 +18,8 @@ from media.recovery import seal_recovered
 from media.room import Room
 from media.rtc.port import MediaPort
 from media.sdp import parse_offer
-from media.viewer import Who
+from media.viewer import Viewer, Who
+from rules.rungs import Mode
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +159,15 @@ class Service:
         peer.restart(fragment.ufrag)
         local = LocalTransport(peer.ufrag, peer.password, peer.identity.fingerprint, self._addresses, self.port.number)
         return Restarted(answer_restart(fragment, local), peer.ufrag)
+
+    def standing(self, session: str, resource: str, mode: Mode | None) -> dict:
+        """Tell a viewer what it gets and why, after taking its choice. Raises UnknownResource, also for a host."""
+        _room, member = self._find(session, resource)
+        if not isinstance(member, Viewer):
+            raise UnknownResource
+        if mode is not None:
+            member.prefer(mode)
+        return member.standing()
 
     def leave(self, session: str, resource: str) -> str:
         """Remove a session; return "host", "spare" or "viewer" (Room.leave). Raises UnknownResource."""

@@ -15,7 +15,7 @@ from media.rtc.port import MediaPort
 from media.rtp import MalformedPacket, newer_stamp
 from media.sdp import Codec, Offer
 from media.source import Source
-from rules.rungs import Rung
+from rules.rungs import Mode, Rung, Why
 
 MOST_SHIFTED_TICKS, SHIFT_TICKS = 18_000, 90
 """A picture of another rung that is no newer than what was shown goes on with its clock shifted, by 0.2 s at most: the
@@ -266,6 +266,26 @@ class Viewer:
         self._rest.begin(now_s, now_s - self._began_s)
         self.forwarder.stop_picture()
         return True
+
+    def prefer(self, mode: Mode) -> None:
+        """Take the viewer's own choice; nothing is chosen for one who is not measured."""
+        if self.flow is not None:
+            self.flow.mode = mode
+
+    def standing(self) -> dict:
+        """Return what the viewer gets and why, for its page (docs/architecture.md)."""
+        flow = self.flow
+        if flow is None:
+            rung = Rung.FULL if self.unmeasured else self.rung
+            return {"rung": rung.name.lower(), "why": Why.FITS, "low_voice": False, "kbps": None, "mode": Mode.AUTO}
+        standing = flow.standing
+        return {
+            "rung": standing.rung.name.lower(),
+            "why": standing.why,
+            "low_voice": standing.low_voice,
+            "kbps": round(flow.estimator.target_bps / 1000),
+            "mode": flow.mode,
+        }
 
     def report(self, unix_s: float, now_s: float) -> None:
         """Send sender reports when they are due."""

@@ -110,6 +110,10 @@ class LivePlane:
         content = self._ask("PATCH", session, f"/resources/{quote(resource, safe='')}", body)
         return Restarted(content["fragment"], content["etag"]) if content else None
 
+    def standing(self, session: str, resource: str, mode: str | None) -> dict[str, Any]:
+        """Return what a viewer gets and why, after taking its choice. Raises MediaAway, Refused (404)."""
+        return self._ask("PATCH", session, f"/resources/{quote(resource, safe='')}", {"mode": mode})
+
     def leave(self, session: str, resource: str) -> str:
         """Remove a resource; returns "host", "spare" (one of several) or "viewer". Raises MediaAway, Refused (404)."""
         return str(self._ask("DELETE", session, f"/resources/{quote(resource, safe='')}").get("was", "viewer"))

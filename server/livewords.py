@@ -24,6 +24,26 @@ def watch_words() -> dict[str, str]:
         "viewers": _("Viewers: %(count)s"),
         "sound_on": _("Sound on"),
         "sound_off": _("Sound off"),
+        **_quality_words(),
+    }
+
+
+def _quality_words() -> dict[str, str]:
+    """Return the words of static/live/meter.js: rungs and reasons by the names of rules/rungs.py."""
+    return {
+        "meter": _("%(rung)s · %(kbps)s kbit/s · %(mb)s MB so far"),
+        "rung_full": _("The host's own picture"),
+        "rung_middle": _("A smaller picture, to fit your link"),
+        "rung_low": _("A small picture, to fit your link"),
+        "rung_still": _("A still picture now and then"),
+        "rung_voice": _("Voice only"),
+        "why_start": _("Your link is being measured."),
+        "why_link": _("Your link carries no more. The picture gets better by itself as soon as it does."),
+        "why_loss": _("Your link loses packets. The picture gets better by itself as soon as it does not."),
+        "why_stalled": _("Your link has stopped for a moment."),
+        "why_chosen": _("As you chose."),
+        "why_recovered": _("Your link carries more again."),
+        "why_fits": "",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from flask_babel import gettext as _
 from flask_limiter.util import get_remote_address
 from werkzeug.exceptions import HTTPException
@@ -13,6 +13,7 @@ from rules import rights
 from rules.airtime import AirFault, airtime
 from rules.lifecycle import SessionState
 from rules.rights import SessionFacts
+from rules.rungs import Mode
 from rules.tickets import Action
 from server import access, bearers
 from server.bearers import Bearer
@@ -30,6 +31,7 @@ MAX_SDP_BYTES = 64 * 1024
 MAX_IF_MATCH = 200
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+MODES = tuple(Mode)
 METHODS = "POST, PATCH, DELETE, OPTIONS"
 # A page that comes back after an outage asks each second; the count is per bearer, because a school is one address.
 PER_BEARER = "180 per minute"
@@ -128,8 +130,10 @@ def patch_host(session_id: str, resource: str) -> Response:
 @access.by_bearer
 @_limited
 def patch_viewer(session_id: str, resource: str) -> Response:
-    """Take a viewer's candidates or its ICE restart."""
+    """Take a viewer's candidates or its ICE restart; in JSON its choice of quality, answered by what it gets."""
     bearers.identify(access.bearer(), session_id, {Action.WATCH})
+    if request.mimetype == "application/json":
+        return _standing(session_id, resource)
     return _patch(session_id, resource, host=False)
 
 
@@ -216,6 +220,14 @@ def _patch(session_id: str, resource: str, host: bool) -> Response:
     response = Response(restarted.fragment, 200, content_type=FRAGMENT)
     response.set_etag(restarted.etag)
     return response
+
+
+def _standing(session_id: str, resource: str) -> Response:
+    body = request.get_json(silent=True)
+    mode = body.get("mode") if isinstance(body, dict) else body
+    if not isinstance(body, dict) or (mode is not None and mode not in MODES):
+        raise Problem(400, _("The quality is one of: %(modes)s.", modes=", ".join(MODES)))
+    return jsonify(_through(lambda plane: plane.standing(session_id, resource, mode)))
 
 
 def _created(door: str, session_id: str, answer: Answer) -> Response:

@@ -1,5 +1,6 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
+import { Meter } from "./meter.js";
 import { Link, offerReceiver } from "./whip-whep.js";
 import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
@@ -39,6 +40,8 @@ const link = new Link({
   },
 });
 
+const meter = new Meter(link);
+
 const room = new Room(() => {
   if (room.state === "ended" || room.state === "cancelled") link.stop(true);
   else if (!link.running && link.state !== "refused") link.start();
@@ -60,6 +63,7 @@ async function play() {
 /** Tell a lesson by voice alone from one whose picture has not come yet. */
 function look(report) {
   drawWay(link);
+  meter.look(report);
   const now = performance.now();
   for (const entry of report.values()) {
     if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;

@@ -206,6 +206,12 @@ export class Link {
     return "closed";
   }
 
+  /** Send our resource a wish in JSON and return the server's answer. */
+  async tell(wish) {
+    const body = JSON.stringify(wish);
+    return (await ask("PATCH", this.resource, this.token, "application/json", body, {}, ASK_MS)).json();
+  }
+
   /** Ask the server about our resource with an empty trickle fragment; "" means that it is there or cannot be asked. */
   async stillKnown() {
     try {

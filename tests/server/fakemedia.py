@@ -61,6 +61,8 @@ class FakeMedia:
         if what == "/end":
             del self.rooms[session]
             return httpx.Response(200, json={})
+        if method == "PATCH" and "mode" in body:
+            return httpx.Response(200, json={"rung": "low", "why": "link", "kbps": 64, "mode": body["mode"] or "auto"})
         if method == "PATCH":
             return _patched(body["fragment"], body["if_match"])
         if method == "DELETE":

@@ -275,6 +275,22 @@ def test_trickle_and_leaving(client: FlaskClient, media: FakeMedia, lesson, dist
     assert client.delete(url).status_code == 401
 
 
+def test_a_viewer_chooses_the_quality_and_hears_what_is_sent(
+    client: FlaskClient, media: FakeMedia, lesson, district
+) -> None:
+    """JSON on the viewer's own resource: the choice goes to the live plane, the answer comes back; nonsense is 400."""
+    session = lesson()
+    media.go_live(session)
+    headers = {"Authorization": f"Bearer {district.tokens['teacher']}"}
+    url = send(client, f"/whep/{session}", district.tokens["teacher"]).headers["Location"]
+    told = client.patch(url, json={"mode": "saver"}, headers=headers)
+    assert (told.status_code, told.json["rung"], told.json["mode"]) == (200, "low", "saver")
+    assert client.patch(url, json={}, headers=headers).status_code == 200
+    for nonsense in ({"mode": "best"}, {"mode": ["auto"]}, [], "auto"):
+        assert client.patch(url, json=nonsense, headers=headers).status_code == 400
+    assert client.patch(url + "x", json={"mode": "auto"}, headers=headers).status_code == 404
+
+
 def test_an_ice_restart_has_an_answer(client: FlaskClient, media: FakeMedia, lesson, district) -> None:
     """New ICE names with If-Match "*" get 200, a fragment and a new ETag; without it 428, with another tag 412."""
     session = lesson()
