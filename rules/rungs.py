@@ -47,7 +47,7 @@ BEST = {Mode.AUTO: Rung.FULL, Mode.SAVER: Rung.LOW, Mode.VOICE: Rung.VOICE}
 
 RESERVE = 0.05  # of the budget, for retransmissions and reports
 UP_MARGIN = 1.06  # a rung is entered with a little to spare, so that it is not left at once
-STAY_MARGIN = 0.97  # and kept while all but a few per cent of its need is there: its bit rate is an average
+STAY_MARGIN = 0.92  # and kept while most of its need is there: a change costs a second of picture
 UP_HOLD_S = 2.0  # the link must have carried more for this long
 UP_HOLD_LONGEST_S = 24.0
 FAILED_WITHIN_S = 10.0  # a way up that is taken back sooner was an error: next time wait twice as long
