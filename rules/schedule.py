@@ -91,7 +91,7 @@ def unused(starts_at: datetime, minutes: int, now: datetime) -> range:
 
 
 def taken_until(starts_at: datetime, minutes: int, ended_at: datetime | None) -> datetime:
-    """Return until when a session keeps its resources: its booked end, or before it that of the bucket in which it ended."""
+    """Return until when a session keeps its resources: its booked end, or that of an earlier end's bucket."""
     booked_end = starts_at + timedelta(minutes=minutes)
     if ended_at is None or ended_at >= booked_end:
         return booked_end
