@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
+from rules.rungs import RESERVE, STAY_MARGIN, Mode, Rung, Standing, Voice, Why, begin, choose
 
 VOICE = Voice(full_bps=24_000, low_bps=19_500)
 COSTS = {Rung.STILL: 6_000, Rung.LOW: 28_000, Rung.MIDDLE: 80_000, Rung.FULL: 260_000}
@@ -86,5 +86,5 @@ def test_never_more_than_the_link_carries(moves):
         standing = choose(standing, COSTS, VOICE, budget_bps, mode, Why.LINK, now_s)
         if standing.rung is not Rung.VOICE:
             voice_bps = VOICE.low_bps if standing.low_voice else VOICE.full_bps
-            assert COSTS[standing.rung] + voice_bps <= budget_bps
+            assert COSTS[standing.rung] + voice_bps <= budget_bps * (1 - RESERVE) / STAY_MARGIN
         assert mode is Mode.AUTO or standing.rung <= (Rung.LOW if mode is Mode.SAVER else Rung.VOICE)
