@@ -247,7 +247,7 @@ def _own_parameters(codec: Codec) -> str:
 
 def _session(offer: Offer, local: LocalTransport, sections: list[list[str]]) -> str:
     """Put the answer together; candidates stand once, in the section that carries the bundle (RFC 8843 7.1.3)."""
-    accepted = [i for i, lines in enumerate(sections) if " 0 " not in lines[0]]
+    accepted = [i for i, lines in enumerate(sections) if lines[0].split(" ", 2)[1] != "0"]
     agreed = [offer.sections[i].mid for i in accepted if offer.sections[i].bundled]
     head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
     if agreed:

@@ -10,8 +10,14 @@ import re
 from dataclasses import dataclass
 
 MAX_SDP_BYTES = 64 * 1024
+MAX_LINES = 2048
+"""Browsers' offers have 100 to 300."""
+MAX_LINE_CHARACTERS = 8192
 MAX_SECTIONS = 16
 MAX_PAYLOAD_TYPES = 128
+MAX_PARAMETERS = 64
+"""Of one payload type; what stands behind them is passed over, as are more kinds of feedback than MAX_FEEDBACK."""
+MAX_FEEDBACK = 32
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 """Hashes that the DTLS side can check (RFC 8122 5); others in an offer are passed over."""
@@ -82,19 +88,32 @@ class Offer:
     setup: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The session's lines, or those of one media section: its `m=` line and the values of its attributes by name.
+
+    Sorted once, so that reading costs the same however many lines and sections there are.
+    """
+
+    first: str
+    attributes: dict[str, list[str]]
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of every `a=name:value` ("" for a bare flag)."""
+        return self.attributes.get(name, [])
+
+    def one(self, name: str) -> str | None:
+        """Return the first value, None where the attribute is absent."""
+        return next(iter(self.all(name)), None)
+
+    def flag(self, name: str) -> bool:
+        """Say whether there is a bare `a=name`."""
+        return "" in self.all(name)
+
+
 def parse_offer(text: str) -> Offer:
     """Parse an offer. Raises SdpError."""
-    if len(text) > MAX_SDP_BYTES or len(text.encode(errors="replace")) > MAX_SDP_BYTES:
-        raise SdpError(f"the offer is larger than {MAX_SDP_BYTES} bytes")
-    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line]
-    if not lines or lines[0].strip() != "v=0":
-        raise SdpError("an SDP begins with v=0")
-    blocks: list[list[str]] = [[]]
-    for line in lines:
-        if line.startswith("m="):
-            blocks.append([])
-        blocks[-1].append(line.rstrip())
-    head, media = blocks[0], blocks[1:]
+    head, media = _blocks(text)
     if not media:
         raise SdpError("the offer has no media section")
     if len(media) > MAX_SECTIONS:
@@ -111,37 +130,45 @@ def parse_offer(text: str) -> Offer:
     return _transport(sections, head, media[live[0]])
 
 
-def _transport(sections: tuple[Section, ...], head: list[str], first: list[str]) -> Offer:
+def _blocks(text: str) -> tuple[_Block, list[_Block]]:
+    """Sort the lines into those of the session and of each section. Raises SdpError for what is too large."""
+    if len(text) > MAX_SDP_BYTES or len(text.encode(errors="replace")) > MAX_SDP_BYTES:
+        raise SdpError(f"the offer is larger than {MAX_SDP_BYTES} bytes")
+    lines = [line for line in text.replace("\r", "\n").split("\n") if line]
+    if len(lines) > MAX_LINES:
+        raise SdpError(f"the offer has more than {MAX_LINES} lines")
+    if not lines or lines[0].strip() != "v=0":
+        raise SdpError("an SDP begins with v=0")
+    blocks = [_Block("", {})]
+    for line in lines:
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise SdpError(f"a line is longer than {MAX_LINE_CHARACTERS} characters: {line[:60]!r}")
+        if line.startswith("m="):
+            blocks.append(_Block(line.rstrip(), {}))
+        elif line.startswith("a="):
+            name, _, value = line[2:].rstrip().partition(":")
+            blocks[-1].attributes.setdefault(name, []).append(value.strip())
+    return blocks[0], blocks[1:]
+
+
+def _transport(sections: tuple[Section, ...], head: _Block, first: _Block) -> Offer:
     """Read the transport from the first usable section, or the session (RFC 8843 7.1.3)."""
-    ufrag = _attribute(first, "ice-ufrag") or _attribute(head, "ice-ufrag") or ""
-    password = _attribute(first, "ice-pwd") or _attribute(head, "ice-pwd") or ""
+    ufrag = first.one("ice-ufrag") or head.one("ice-ufrag") or ""
+    password = first.one("ice-pwd") or head.one("ice-pwd") or ""
     if not _ICE_CHARS.match(ufrag) or not _ICE_CHARS.match(password):
         raise SdpError("ice-ufrag or ice-pwd is missing or malformed")
     prints = _fingerprints(first) or _fingerprints(head)
     if not prints:
         raise SdpError("no certificate fingerprint by sha-256, sha-384 or sha-512")
-    setup = _attribute(first, "setup") or _attribute(head, "setup") or "actpass"
+    setup = first.one("setup") or head.one("setup") or "actpass"
     if setup not in ("actpass", "active", "passive"):
         raise SdpError(f"a=setup:{setup[:20]} cannot be answered; expected actpass, active or passive")
     return Offer(sections, ufrag, password, prints, setup)
 
 
-def _attributes(lines: list[str], name: str) -> list[str]:
-    """Return the values of every `a=name:value` (or "" for a bare flag)."""
-    start, flag = f"a={name}:", f"a={name}"
-    return [
-        line[len(start) :].strip() if line != flag else "" for line in lines if line == flag or line.startswith(start)
-    ]
-
-
-def _attribute(lines: list[str], name: str) -> str | None:
-    values = _attributes(lines, name)
-    return values[0] if values else None
-
-
-def _fingerprints(lines: list[str]) -> tuple[tuple[str, str], ...]:
+def _fingerprints(block: _Block) -> tuple[tuple[str, str], ...]:
     found = []
-    for value in _attributes(lines, "fingerprint"):
+    for value in block.all("fingerprint"):
         algorithm, _, digest = value.partition(" ")
         algorithm, digest = algorithm.lower(), digest.strip().upper()
         if algorithm not in FINGERPRINT_BYTES:
@@ -152,43 +179,43 @@ def _fingerprints(lines: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _bundle(head: list[str]) -> frozenset[str]:
+def _bundle(head: _Block) -> frozenset[str]:
     """Return the mids of the first BUNDLE group."""
-    for value in _attributes(head, "group"):
+    for value in head.all("group"):
         semantics, _, mids = value.partition(" ")
         if semantics == "BUNDLE":
             return frozenset(mids.split())
     return frozenset()
 
 
-def _section(lines: list[str], head: list[str], bundle: frozenset[str]) -> Section:
-    words = lines[0][2:].split()
+def _section(block: _Block, head: _Block, bundle: frozenset[str]) -> Section:
+    words = block.first[2:].split()
     if len(words) < 4 or not words[1].partition("/")[0].isdigit():
-        raise SdpError(f"malformed line {lines[0][:60]!r}")
+        raise SdpError(f"malformed line {block.first[:60]!r}")
     kind, port, protocol, *formats = words
     if not _TOKEN.match(kind) or not _TOKEN.match(protocol) or len(formats) > MAX_PAYLOAD_TYPES:
         raise SdpError("malformed media section")
-    mid = _attribute(lines, "mid") or ""
+    mid = block.one("mid") or ""
     if mid and (not _TOKEN.match(mid) or len(mid) > 32):
         raise SdpError("malformed a=mid")
-    direction = next((d for d in DIRECTIONS if f"a={d}" in lines or f"a={d}" in head), "sendrecv")
+    direction = next((d for d in DIRECTIONS if block.flag(d) or head.flag(d)), "sendrecv")
     # A bundled section may have port 0 with a=bundle-only (RFC 8843 6).
-    refused = port.partition("/")[0] == "0" and "a=bundle-only" not in lines
+    refused = port.partition("/")[0] == "0" and not block.flag("bundle-only")
     usable = (
         kind in ("audio", "video")
         and not refused
         and protocol in ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
     )
-    codecs = _codecs(lines, formats) if usable else ()
+    codecs = _codecs(block, formats) if usable else ()
     return Section(
-        kind, protocol, tuple(formats), mid, direction, codecs, _ssrcs(lines), usable, mid in bundle, _extensions(lines)
+        kind, protocol, tuple(formats), mid, direction, codecs, _ssrcs(block), usable, mid in bundle, _extensions(block)
     )
 
 
-def _extensions(lines: list[str]) -> tuple[tuple[int, str], ...]:
+def _extensions(block: _Block) -> tuple[tuple[int, str], ...]:
     """Read `a=extmap:<number>[/<direction>] <URI> …` (RFC 8285 8); at most 32."""
     found = []
-    for value in _attributes(lines, "extmap")[:32]:
+    for value in block.all("extmap")[:32]:
         words = value.split()
         number = _number(words[0].partition("/")[0], 255) if len(words) > 1 else None
         if number is not None:
@@ -201,20 +228,20 @@ def _number(text: str, high: int) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= high else None
 
 
-def _ssrcs(lines: list[str]) -> tuple[int, ...]:
+def _ssrcs(block: _Block) -> tuple[int, ...]:
     """List the sources in order of appearance, at most 16."""
     found: dict[int, None] = {}
-    for value in _attributes(lines, "ssrc"):
+    for value in block.all("ssrc"):
         number = _number(value.partition(" ")[0], 0xFFFFFFFF)
         if number is not None and len(found) < 16:
             found[number] = None
     return tuple(found)
 
 
-def _codecs(lines: list[str], formats: list[str]) -> tuple[Codec, ...]:
+def _codecs(block: _Block, formats: list[str]) -> tuple[Codec, ...]:
     """Read rtpmap, fmtp and rtcp-fb of every format; RTX is folded into the codec that it repairs (RFC 4588 8.6)."""
     maps: dict[int, tuple[str, int, int]] = {}
-    for value in _attributes(lines, "rtpmap"):
+    for value in block.all("rtpmap"):
         number, _, encoding = value.partition(" ")
         parts = encoding.strip().split("/")
         payload_type = _number(number, 127)
@@ -222,10 +249,12 @@ def _codecs(lines: list[str], formats: list[str]) -> tuple[Codec, ...]:
         if payload_type is not None and rate and _TOKEN.match(parts[0]):
             channels = _number(parts[2], 255) if len(parts) > 2 else 1
             maps[payload_type] = (parts[0].upper(), rate, channels or 1)
-    parameters = {pt: _parameters(text) for pt, text in _by_payload_type(lines, "fmtp")}
+    parameters = {pt: _parameters(text) for pt, text in _by_payload_type(block, "fmtp")}
     feedback: dict[int | None, list[str]] = {}
-    for payload_type, text in _by_payload_type(lines, "rtcp-fb"):
-        feedback.setdefault(payload_type, []).append(text.strip())
+    for payload_type, text in _by_payload_type(block, "rtcp-fb"):
+        wishes = feedback.setdefault(payload_type, [])
+        if len(wishes) < MAX_FEEDBACK:
+            wishes.append(text.strip())
     order = [pt for pt in (_number(f, 127) for f in formats) if pt in maps]
     repairs = {}
     for payload_type in order:
@@ -247,10 +276,10 @@ def _codecs(lines: list[str], formats: list[str]) -> tuple[Codec, ...]:
     )
 
 
-def _by_payload_type(lines: list[str], name: str) -> list[tuple[int | None, str]]:
+def _by_payload_type(block: _Block, name: str) -> list[tuple[int | None, str]]:
     """Return (payload type, rest) of fmtp or rtcp-fb lines; None stands for the wildcard of rtcp-fb."""
     found: list[tuple[int | None, str]] = []
-    for value in _attributes(lines, name):
+    for value in block.all(name):
         number, _, rest = value.partition(" ")
         payload_type = _number(number, 127)
         if number == "*" or payload_type is not None:
@@ -260,5 +289,5 @@ def _by_payload_type(lines: list[str], name: str) -> list[tuple[int | None, str]
 
 def _parameters(text: str) -> tuple[tuple[str, str], ...]:
     """Split `a=1;b=2`; what has no sign keeps an empty value."""
-    pairs = (part.strip().partition("=") for part in text.split(";") if part.strip())
+    pairs = (part.strip().partition("=") for part in text.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS] if part.strip())
     return tuple((name.strip().lower(), value.strip()) for name, _, value in pairs)

@@ -64,6 +64,8 @@ def elements(payload: bytes) -> Iterator[bytes]:
 def _obu_body(obu: bytes) -> bytes:
     """Return what stands behind the OBU header and its optional size field."""
     at = 2 if obu[0] & 0x04 else 1
+    if at > len(obu):
+        raise MalformedPacket("OBU extension header cut off")
     if not obu[0] & 0x02:
         return obu[at:]
     size, at = read_leb128(obu, at)

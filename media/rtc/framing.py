@@ -15,6 +15,8 @@ URGENT_AGE_S = 2.0
 URGENT_FRAMES = 512
 PICTURE_AGE_S = 0.5
 PICTURE_FRAMES = 1024
+EMPTY_FRAMES = 64
+"""So many empty frames in what one read brings are no pause but an attempt to keep the port busy."""
 
 
 class BadFrame(ValueError):
@@ -35,9 +37,9 @@ class Deframer:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the packets that are whole now; empty frames are passed over. Raises BadFrame."""
+        """Return the packets that are whole now; a few empty frames are passed over. Raises BadFrame."""
         data = self._rest + data
-        packets, at = [], 0
+        packets, at, empty = [], 0, 0
         while len(data) - at >= LENGTH_BYTES:
             length = int.from_bytes(data[at : at + LENGTH_BYTES])
             if length > MAX_FRAME_BYTES:
@@ -47,6 +49,10 @@ class Deframer:
                 break
             if length:
                 packets.append(data[at + LENGTH_BYTES : end])
+            else:
+                empty += 1
+                if empty > EMPTY_FRAMES:
+                    raise BadFrame(f"more than {EMPTY_FRAMES} empty frames")
             at = end
         self._rest = data[at:]
         return packets
