@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from media.host import Host
 from media.ingest import Track, TrackPacket
@@ -19,10 +18,8 @@ from media.rtc.port import MediaPort
 from media.rtc.srtp import SendStream
 from media.rtp import RtpPacket
 from media.source import HEADER_BYTES, Source
+from media.viewer import Viewer
 from rules.rungs import Rung, Standing, Voice
-
-if TYPE_CHECKING:
-    from media.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from media.ingest import Track, TrackPacket
 from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, SendStream
-
-if TYPE_CHECKING:
-    from media.viewer import Viewer
 
 HEADER_BYTES = 20 + WIRE_OVERHEAD_BYTES
 """What a packet weighs on the wire beyond its payload: RTP 12, extension 8, and what lies below."""
@@ -51,6 +48,12 @@ class Meter:
         return self._peak_bps
 
 
+class Entrant(Protocol):
+    """Who waits for a source: a viewer. It begins with the packet that it is given, or goes on waiting."""
+
+    def enter(self, source: Source, packet: TrackPacket, now_s: float) -> None: ...
+
+
 class Source:
     """A track and the viewers on it. `codec` is the picture's, "OPUS" for voice; `ask_keyframe` is for pictures."""
 
@@ -58,7 +61,7 @@ class Source:
         self.track = track
         self.codec = codec
         self.streams: list[SendStream] = []
-        self.waiting: list[Viewer] = []
+        self.waiting: list[Entrant] = []
         self.meter = Meter(now_s)
         self.ask_keyframe = ask_keyframe
         self._batch = batch
