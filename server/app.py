@@ -48,7 +48,7 @@ def create_app(settings: Settings, **overrides: object) -> Flask:
     i18n.init_app(app, settings.default_timezone)
     database.init_app(app, settings)
     security.init_app(app, settings, overrides)
-    problems.init_app(app)
+    problems.init_app(app, access.forget)
     access.init_app(app)
     assets.init_app(app, ROOT / "static")
     health.init_app(app)

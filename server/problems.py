@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -64,10 +65,14 @@ def wants_json() -> bool:
     return best in ("application/json", "application/problem+json") and accept[best] > accept["text/html"]
 
 
-def init_app(app: Flask) -> None:
-    """Answer every HTTP error and every unexpected exception of the application."""
+def init_app(app: Flask, forget: Callable[[], None]) -> None:
+    """Answer every HTTP error and every unexpected exception, after which `forget` leaves the failed request behind."""
+
+    def unexpected(error: Exception) -> Response:
+        return _unexpected(error, forget)
+
     app.register_error_handler(HTTPException, answer)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, unexpected)
 
 
 def answer(error: HTTPException) -> Response:
@@ -184,16 +189,14 @@ def _page(status: int, words: Words) -> Response:
     return Response(render_template("problem.html", status=status, words=words), status, mimetype="text/html")
 
 
-def _unexpected(error: Exception) -> Response:
+def _unexpected(error: Exception, forget: Callable[[], None]) -> Response:
     # The last wall of a request: whatever broke is logged with its trace and the asker gets an answer.
-    from server import access
-
     away = isinstance(error, (OperationalError, InterfaceError))
     if away:
         log.error("database_away", path=request.path, method=request.method, error=type(error).__name__)
     else:
         log.exception("unexpected", path=request.path, method=request.method, error=type(error).__name__)
-    access.forget()
+    forget()
     status = 503 if away else 500
     words = _usual(status)
     response = _json(status, words) if wants_json() else _page(status, words)

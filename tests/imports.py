@@ -76,6 +76,35 @@ def sources(*rooms: str) -> list[Source]:
     return found
 
 
+def circles(found: list[Source]) -> list[list[str]]:
+    """Return the groups of files that import one another in a circle at run time, wherever in the file they do it."""
+    files = {source.path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in found}
+    leads = {
+        name: {_file_of(module, files) for module in source.modules()} - {"", name} for name, source in files.items()
+    }
+
+    def reach(name: str) -> set[str]:
+        seen, ahead = set(), list(leads[name])
+        while ahead:
+            if (one := ahead.pop()) not in seen:
+                seen.add(one)
+                ahead += leads[one]
+        return seen
+
+    reached = {name: reach(name) for name in files}
+    groups = {
+        tuple(sorted(one for one in reached[name] if name in reached[one])) for name in files if name in reached[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def _file_of(module: str, files: dict[str, Source]) -> str:
+    """Return the file that a dotted name is, or stands in; "" for a name that is not of these files."""
+    while module and module not in files:
+        module = module.rpartition(".")[0]
+    return module
+
+
 def is_under(module: str, allowed: str) -> bool:
     """Tell whether a dotted name is a module or something inside it."""
     return module == allowed or module.startswith(allowed + ".")

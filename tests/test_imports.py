@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.imports import ROOT, Source, is_under, parse, sources
+from tests.imports import ROOT, Source, circles, is_under, parse, sources
 
 OWN = ("config", "rules", "store", "server", "media", "workers", "supervisor")
 
@@ -170,6 +170,21 @@ def test_only_settings_read_the_environment() -> None:
             read = source.attributes() & {"os.environ", "os.getenv", "os.environb", "os.putenv"}
             named = source.modules() & {"os.environ", "os.getenv", "os.environb"}
             assert not read | named, source.path
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    """No file of ours needs itself by way of others, not even from inside a function."""
+    assert circles(ALL) == []
+
+
+def test_a_circle_is_seen() -> None:
+    """The check finds a circle of two and one through a third file, and leaves types and one-way imports alone."""
+    two = [parse("rules/a.py", "import rules.b"), parse("rules/b.py", "def f():\n    from rules import a")]
+    assert circles(two) == [["rules.a", "rules.b"]]
+    third = [parse("rules/c.py", "from rules.d import x"), parse("rules/d.py", "import rules.e"), *two]
+    assert circles([*third, parse("rules/e.py", "from rules import c")])[1] == ["rules.c", "rules.d", "rules.e"]
+    types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import rules.a"
+    assert circles([parse("rules/a.py", "import rules.b"), parse("rules/b.py", types)]) == []
 
 
 def test_table_in_the_documentation_is_the_table_here() -> None:
