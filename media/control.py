@@ -11,6 +11,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from media.answer import NoCommonCodec
+from media.linktest import Busy
 from media.patching import MAX_FRAGMENT_BYTES, BadFragment
 from media.sdp import MAX_SDP_BYTES, SdpError
 from media.service import Created, Full, NotLive, Precondition, Service, UnknownResource
@@ -49,7 +50,7 @@ def make_app(service: Service, secret: str, metrics: Callable[[], str]) -> web.A
             return _refusal(422, "bad_sdp", detail=str(error))
         except NotLive:
             return _refusal(409, "not_live", retry_after_s=NOT_LIVE_RETRY_S)
-        except Full:
+        except (Full, Busy):
             return _refusal(503, "full", retry_after_s=FULL_RETRY_S)
         except UnknownResource:
             return _refusal(404, "unknown")
@@ -70,6 +71,9 @@ def make_app(service: Service, secret: str, metrics: Callable[[], str]) -> web.A
             web.post("/rooms/{session}/end", control.end),
             web.get("/rooms", control.rooms),
             web.get("/rooms/{session}", control.room),
+            web.post("/linktests", control.begin_link_test),
+            web.get("/linktests/{resource}", control.link_test),
+            web.delete("/linktests/{resource}", control.stop_link_test),
             web.get("/healthz", control.healthz),
             web.get("/metrics", control.metrics),
         ]
@@ -142,6 +146,25 @@ class Control:
         if room is None:
             raise UnknownResource
         return web.json_response(room.summary())
+
+    async def begin_link_test(self, request: web.Request) -> web.Response:
+        """Take the offer of somebody who wants their link measured."""
+        body = await _body(request)
+        test = self._service.link_tests.begin(_text(body, "offer", MAX_SDP_BYTES))
+        return _created(Created(test.resource, test.answer, test.peer.ufrag))
+
+    async def link_test(self, request: web.Request) -> web.Response:
+        """Tell how a measurement stands."""
+        test = self._service.link_tests.find(request.match_info["resource"])
+        if test is None:
+            raise UnknownResource
+        return web.json_response(test.report())
+
+    async def stop_link_test(self, request: web.Request) -> web.Response:
+        """End a measurement early."""
+        if not self._service.link_tests.stop(request.match_info["resource"]):
+            raise UnknownResource
+        return web.json_response({})
 
     async def healthz(self, request: web.Request) -> web.Response:
         """Say that the process runs its loop."""

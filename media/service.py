@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.answer import LocalTransport, VoiceRequest
+from media.linktest import LinkTests
 from media.patching import Verdict, answer_restart, judge, parse_fragment
 from media.recorder import Recorder, Resumable, recover
 from media.recovery import seal_recovered
@@ -87,6 +88,7 @@ class Service:
     ) -> None:
         self.port = port
         self.rooms: dict[str, Room] = {}
+        self.link_tests = LinkTests(port, addresses)
         self.tick_faults = 0
         self._addresses = addresses
         self._live_folder = live_folder
@@ -232,6 +234,7 @@ class Service:
                     # The boundary of one room: its fault must not stop the clock of the others.
                     self.tick_faults += 1
                     logger.exception("fault in room %s", room.session)
+            self._measure(now_s)
             if now_s - port_s >= PORT_TICK_S:
                 port_s = now_s
                 self.port.tick(now_s)
@@ -241,6 +244,14 @@ class Service:
                 resume_s = now_s
                 await self._seal_unresumed()
             await asyncio.sleep(max(0.001, TICK_S - (self.port.clock() - now_s)))
+
+    def _measure(self, now_s: float) -> None:
+        try:
+            self.link_tests.tick(now_s)
+        except Exception:
+            # Another boundary: no fault of a measurement reaches the lessons.
+            self.tick_faults += 1
+            logger.exception("fault in a measurement of a link")
 
     def _tell(self, now_s: float) -> None:
         """Publish states that have changed, and every room's now and then: events are hints, and hints get lost."""

@@ -153,6 +153,31 @@ class LivePlane:
             raise MediaAway
         return found
 
+    def begin_link_test(self, offer: str) -> Answer:
+        """Hand the offer of a measurement to the least distant node. Raises MediaAway, Refused (422, 503)."""
+        for control in self._nodes_for(""):
+            try:
+                return _answer(self._call("POST", f"{control}/linktests", {"offer": offer}))
+            except httpx.TransportError:
+                continue
+        raise MediaAway
+
+    def link_test(self, resource: str) -> dict[str, Any] | None:
+        """Return a measurement's report, None where no node knows it (any more)."""
+        return self._ask_all("GET", f"/linktests/{quote(resource, safe='')}")
+
+    def stop_link_test(self, resource: str) -> None:
+        """End a measurement wherever it runs; one that is over already stays so."""
+        self._ask_all("DELETE", f"/linktests/{quote(resource, safe='')}")
+
+    def _ask_all(self, method: str, path: str) -> dict[str, Any] | None:
+        for control in self._all_nodes():
+            try:
+                return self._call(method, control + path, None)
+            except (httpx.TransportError, Refused):
+                continue
+        return None
+
     def _ask(self, method: str, session: str, path: str, body: dict | None = None) -> dict[str, Any]:
         """Call the room's node; a node that cannot be reached is passed over for the next that may have it."""
         for control in self._nodes_for(session):
