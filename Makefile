@@ -8,7 +8,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/message
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run demo test check catalogues clean bench-slowlink
+.PHONY: run demo test check catalogues clean bench-slowlink bench-fuzz
 
 run: .venv/run.stamp $(CATALOGUES)
 	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor run
@@ -28,6 +28,10 @@ check: .venv/dev.stamp
 bench-slowlink: .venv/dev.stamp
 	@.ci/system-packages
 	$(BIN)/python -m bench.slowlink $(ARGS)
+
+# A million made inputs for every parser of what strangers send; make bench-fuzz ARGS="--only sdp --inputs 20000"
+bench-fuzz: .venv/dev.stamp
+	$(BIN)/python -m bench.fuzz $(ARGS)
 
 # After a text in the code has changed: brings the catalogues up to date; what is new stands there empty.
 catalogues: .venv/run.stamp

@@ -13,6 +13,7 @@ from enum import Enum
 from media.answer import LocalTransport, candidates
 
 MAX_FRAGMENT_BYTES = 64 * 1024
+MAX_LINES = 512
 ANY = "*"
 _ICE_NAME = re.compile(r"[A-Za-z0-9+/\-_=]{4,256}\Z")
 _MEDIA = re.compile(r"m=(audio|video|application) [0-9]{1,5} [\x21-\x7e]{1,64}( [\x21-\x7e]{1,32}){1,128}\Z")
@@ -48,7 +49,9 @@ def parse_fragment(text: str) -> Fragment:
     """Read a fragment (application/trickle-ice-sdpfrag). Raises BadFragment."""
     if len(text.encode(errors="replace")) > MAX_FRAGMENT_BYTES:
         raise BadFragment(f"the fragment is larger than {MAX_FRAGMENT_BYTES} bytes")
-    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line]
+    if len(lines) > MAX_LINES:
+        raise BadFragment(f"the fragment has more than {MAX_LINES} lines")
     ufrag = _value(lines, "a=ice-ufrag:")
     password = _value(lines, "a=ice-pwd:")
     if bool(ufrag) is not bool(password):

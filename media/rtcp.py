@@ -17,6 +17,8 @@ FMT_NACK = 1
 FMT_TRANSPORT_FEEDBACK = 15
 FMT_PLI, FMT_FIR, FMT_AFB = 1, 4, 15
 SDES_CNAME = 1
+MAX_STATUSES = 8192
+"""Packets that all transport feedback of one datagram may tell of: two bytes can name thousands that were lost."""
 NTP_EPOCH_OFFSET_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 
 _HEADER = struct.Struct("!BBH")
@@ -149,7 +151,7 @@ def parse_compound(data: bytes | memoryview) -> list[RtcpPacket]:
     if not data:
         raise MalformedPacket("empty RTCP packet")
     found: list[RtcpPacket] = []
-    at = 0
+    at = statuses = 0
     while at < len(data):
         if len(data) - at < _HEADER.size:
             raise MalformedPacket(f"{len(data) - at} stray bytes behind an RTCP packet")
@@ -165,6 +167,10 @@ def parse_compound(data: bytes | memoryview) -> list[RtcpPacket]:
         packet = _parse_one(kind, first & 0x1F, body)
         if packet is not None:
             found.append(packet)
+        if isinstance(packet, TransportFeedback):
+            statuses += packet.status_count
+            if statuses > MAX_STATUSES:
+                raise MalformedPacket(f"transport feedback about more than {MAX_STATUSES} packets in one datagram")
         at = end
     return found
 

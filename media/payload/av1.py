@@ -11,6 +11,8 @@ OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2,
 OBU_TILE_LIST = 8
 TEMPORAL_DELIMITER = b"\x12\x00"  # with its size field; RTP leaves it out (section 5), files need it
 MAX_SEQUENCE_HEADER_BYTES = 256
+MAX_ELEMENTS = 128
+"""OBU elements of one packet."""
 MAX_UNITS = 1024
 """OBUs of one temporal unit; encoders write a dozen."""
 
@@ -54,6 +56,8 @@ def elements(payload: bytes) -> Iterator[bytes]:
         if count and index == count:  # the last of W elements has no length
             yield payload[at:]
             return
+        if index > MAX_ELEMENTS:
+            raise MalformedPacket(f"more than {MAX_ELEMENTS} OBU elements in one packet")
         size, at = read_leb128(payload, at)
         if at + size > len(payload):
             raise MalformedPacket(f"OBU element of {size} bytes in the {len(payload) - at} that are left")
