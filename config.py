@@ -60,6 +60,9 @@ class Settings:
     max_body_kb: int
     login_attempts_per_minute: int
     requests_per_minute: int
+    link_tests_per_person: int
+    link_tests_per_school: int
+    link_tests_kept: int
     worker_processes: int
     default_timezone: str
     log_level: str
@@ -98,6 +101,9 @@ class Settings:
             max_body_kb=_int(env, "TROPA_MAX_BODY_KB", 256, 64, 1_048_576),
             login_attempts_per_minute=_int(env, "TROPA_LOGIN_ATTEMPTS_PER_MINUTE", 10, 1, 10_000),
             requests_per_minute=_int(env, "TROPA_REQUESTS_PER_MINUTE", 1200, 10, 1_000_000),
+            link_tests_per_person=_int(env, "TROPA_LINK_TESTS_PER_PERSON", 10, 1, 1000),
+            link_tests_per_school=_int(env, "TROPA_LINK_TESTS_PER_SCHOOL", 20, 1, 1000),
+            link_tests_kept=_int(env, "TROPA_LINK_TESTS_KEPT", 50, 1, 1000),
             worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 1, 1, 64),
             default_timezone=_text(env, "TROPA_TIMEZONE", "Europe/Moscow"),
             log_level=_text(env, "TROPA_LOG_LEVEL", "INFO").upper(),

@@ -22,10 +22,10 @@ START_BPS = 20_000
 CEILING_BPS = 2_000_000  # four times what a lesson ever needs; more is not asked for
 DOUBLING_S = 0.7  # and not faster than feedback can tell: round trip, its interval, a margin
 FEEDBACK_S = 0.45
-RAMP_S = 6.0
+RAMP_S = 7.0
 AT_CEILING_S = 0.8
 QUEUE_LIMIT_S = 0.1  # a standing queue beyond this ends the ramp
-LOSS_LIMIT = 0.3  # of one feedback of LOSS_SAMPLES packets: a link without a queue drops instead
+LOSS_LIMIT = 0.3  # of LOSS_SAMPLES packets in each of two feedbacks: a link without a queue drops instead
 LOSS_SAMPLES = 8
 HOLD_S = 2.5
 DRAIN_S = 0.3
@@ -92,6 +92,7 @@ class LinkProbe:
         self._arrivals: deque[tuple[float, int]] = deque(maxlen=2048)
         self._rtt_s: float | None = None
         self._last_arrival_s: float | None = None
+        self._dropping = False
         self._busy_s, self._busy_bytes = 0.0, 0
         self._held: list[tuple[float, int]] = []
         self._capacity_bps = 0.0
@@ -154,7 +155,8 @@ class LinkProbe:
             self._rtt_s = sample_s if self._rtt_s is None else min(self._rtt_s, sample_s)
         if self.phase is Phase.RAMP:
             dropped = told >= LOSS_SAMPLES and missing >= LOSS_LIMIT * told
-            if dropped or self._queue_s() > QUEUE_LIMIT_S + self._longest_s():
+            overrun, self._dropping = dropped and self._dropping, dropped
+            if overrun or self._queue_s() > QUEUE_LIMIT_S + self._longest_s():
                 self._enter(Phase.HOLD, now_s)
         if self.phase is Phase.HOLD:
             self._rate_bps = min(max(self._delivered_bps(), LEAST_BPS) * self._push(), CEILING_BPS)

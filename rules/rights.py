@@ -201,6 +201,21 @@ def may_manage_school(actor: Actor, school_id: str | None) -> bool:
     return coordinates(actor, school_id)
 
 
+def may_test_link(actor: Actor, school_id: str | None) -> bool:
+    """Measure the link that the actor sits behind, and have it count for this school; None: for nobody but themselves.
+
+    Whoever belongs to the school, a guest from there, and coordinators, who visit.
+    """
+    if school_id is None:
+        return actor.person_id is not None or actor.is_guest
+    return school_id in actor.schools or actor.guest_school_id == school_id or coordinates(actor, school_id)
+
+
+def may_see_link_tests(actor: Actor, school_id: str) -> bool:
+    """See what was measured at a school: coordinators everywhere, its own people."""
+    return coordinates_anything(actor) or school_id in actor.schools
+
+
 def may_manage_person(actor: Actor, memberships: frozenset[tuple[Role, str | None]]) -> bool:
     """Disable a person who holds these memberships, or change them; nobody manages above their own reach."""
     if may_administer(actor):

@@ -271,6 +271,28 @@ class Guest(db.Model):
     school: Mapped[School | None] = relationship()
 
 
+class LinkTest(db.Model):
+    """One measurement of a link: for a school, or for the tester alone where school_id is NULL. No address is kept."""
+
+    __tablename__ = "link_test"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    school_id: Mapped[str | None] = mapped_column(ForeignKey("school.id", ondelete="CASCADE"), index=True)
+    tester_key: Mapped[str] = mapped_column(String(40), index=True)  # "person:<id>" or "guest:<id>"
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(8))  # "running", "done" or "stopped"
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    media: Mapped[str] = mapped_column(String(64), default="")  # the measurement in the media process
+    given_bytes: Mapped[int] = mapped_column(default=0)  # over HTTP
+    taken_bytes: Mapped[int] = mapped_column(default=0)
+    way: Mapped[str] = mapped_column(String(4), default="")  # rules.linktest.Way
+    down_kbps: Mapped[int | None]
+    up_kbps: Mapped[int | None]
+    rtt_ms: Mapped[int | None]
+    loss_percent: Mapped[float | None]
+    school: Mapped[School | None] = relationship()
+
+
 class Attendance(db.Model):
     """One stay of one viewer in a live session, taken over from the recording's manifest."""
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from config import Settings
-from store import booking, logins, outbox, programme, resets
+from store import booking, linktests, logins, outbox, programme, resets
 from store.database import utc_now
 from store.files import Files
 
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 STALE_TMP_S = 6 * 3600
 # A repeated click comes within minutes, a program's repeat within a day.
 KEEP_KEYS = timedelta(days=7)
+KEEP_LINK_TESTS = timedelta(days=7)
 KEEP_LOGINS = timedelta(days=30)
 KEEP_LETTERS = timedelta(days=90)
 
@@ -33,6 +34,7 @@ def clean(settings: Settings) -> None:
     now = utc_now()
     programme.end_unheld(now)
     booking.clean_keys(now - KEEP_KEYS)
+    linktests.clean(now - KEEP_LINK_TESTS)
     logins.clean_logins(now - KEEP_LOGINS)
     resets.clean(now)
     outbox.clean(now - KEEP_LETTERS)
