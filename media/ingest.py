@@ -7,9 +7,10 @@ connection begins with. Padding is taken out where the numbers can close up behi
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from media.nack import LossTracker
+from media.payload import Layer
 from media.rtp import RtpPacket, Unwrapper
 
 STORE_PACKETS = 2048
@@ -25,7 +26,10 @@ SHIFTS_KEPT = 32
 
 @dataclass(frozen=True, slots=True, order=True)
 class TrackPacket:
-    """One packet as viewers get it: `number` and `timestamp` are the room's (timestamp mod 2^32), payload untouched."""
+    """One packet as viewers get it: `number` and `timestamp` are the room's (timestamp mod 2^32), payload untouched.
+
+    `layer` is what a picture's packet says of temporal layers, None where it says nothing.
+    """
 
     number: int
     timestamp: int
@@ -34,6 +38,7 @@ class TrackPacket:
     padding: bool
     arrival_s: float
     keyframe: bool
+    layer: Layer | None = field(default=None, compare=False)
 
 
 class Gop:
@@ -87,7 +92,9 @@ class Track:
         self.clock = None
         self.gop = None
 
-    def receive(self, packet: RtpPacket, keyframe: bool, now_s: float) -> TrackPacket | None:
+    def receive(
+        self, packet: RtpPacket, keyframe: bool, now_s: float, layer: Layer | None = None
+    ) -> TrackPacket | None:
         """Take in a packet of the host and return it renumbered; None for repeats, strangers and removed padding."""
         if packet.ssrc != self.source and not self._change_source(packet, now_s):
             self.strangers += 1
@@ -109,7 +116,7 @@ class Track:
         timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
         # Padding that came late has its number already promised to viewers: one empty packet fills the hole.
         payload = packet.payload or b"\x01"
-        made = TrackPacket(number, timestamp, packet.marker, payload, not packet.payload, now_s, keyframe)
+        made = TrackPacket(number, timestamp, packet.marker, payload, not packet.payload, now_s, keyframe, layer)
         self._keep(made, in_order, now_s)
         self.reception.received(source_number, packet.timestamp, self.clock_rate, now_s)
         return made

@@ -19,7 +19,7 @@ from media.answer import (
 )
 from media.lowrung import opusjoin
 from media.patching import BadFragment, answer_restart, judge, parse_fragment
-from media.payload import keyframe, opus, temporal_id
+from media.payload import keyframe, layer, opus
 from media.payload.video import CODECS, Depacketizer
 from media.rtc import ice
 from media.rtc.framing import BadFrame, Deframer
@@ -108,7 +108,7 @@ def _picture(codec: str) -> Callable[[bytes], None]:
     def run(payload: bytes) -> None:
         nonlocal number
         keyframe(codec, payload)
-        temporal_id(codec, payload)
+        layer(codec, payload)
         for one in (good[number % len(good)], payload):
             number += 1
             packet = RtpPacket(96, number & 0xFFFF, number // 6, 7, one, number % 6 == 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from media.payload.bits import BitReader
+from media.payload.layer import Layer
 from media.rtp import MalformedPacket
 
 OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2, 3, 6
@@ -105,14 +106,17 @@ def starts_keyframe(payload: bytes) -> bool:
     return has_sequence_header and new_sequence
 
 
-def temporal_id(payload: bytes) -> int | None:
-    """Return temporal_id of the first OBU with an extension header (AV1 5.3.3) that begins in this packet."""
+def layer(payload: bytes) -> Layer | None:
+    """Return the layer of the first OBU with an extension header (AV1 5.3.3) that begins in this packet.
+
+    It says nothing of what may be begun with; in the structures of the specification (6.7.5) the base layer opens all.
+    """
     continues, _, _, _ = _aggregation(payload)
     for index, obu in enumerate(elements(payload)):
         if index == 0 and continues:
             continue
         if len(obu) >= 2 and obu[0] & 0x04:
-            return obu[1] >> 5
+            return Layer(obu[1] >> 5, opens=obu[1] >> 5 == 0)
     return None
 
 

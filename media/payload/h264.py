@@ -57,7 +57,7 @@ def starts_keyframe(payload: bytes) -> bool:
     return False
 
 
-def temporal_id(payload: bytes) -> int | None:
+def layer(payload: bytes) -> None:
     """Return None: plain H.264 does not say its layer."""
     _need_header(payload)
 

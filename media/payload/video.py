@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media.payload import av1, h264, vp8, vp9
+from media.payload.layer import Layer
 from media.rtp import MalformedPacket, RtpPacket
 
 CODECS = {"AV1": av1, "VP9": vp9, "H264": h264, "VP8": vp8}
@@ -22,10 +23,10 @@ def keyframe(codec: str, payload: bytes) -> bool:
         return False
 
 
-def temporal_id(codec: str, payload: bytes) -> int | None:
+def layer(codec: str, payload: bytes) -> Layer | None:
     """Return the temporal layer of the packet, None where it is not given or cannot be parsed."""
     try:
-        return CODECS[codec].temporal_id(payload)
+        return CODECS[codec].layer(payload)
     except MalformedPacket:
         return None
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from media.payload.layer import Layer
 from media.rtp import MalformedPacket
 
 START_CODE = b"\x9d\x01\x2a"
 
 
-def _descriptor(payload: bytes) -> tuple[bool, int | None, int]:
+def _descriptor(payload: bytes) -> tuple[bool, Layer | None, int]:
     """Return whether the frame's first partition begins here, the temporal layer, the descriptor's length (4.2)."""
     if not payload:
         raise MalformedPacket("VP8 payload without a descriptor")
-    first, at, tid = payload[0], 1, None
+    first, at, layer = payload[0], 1, None
     if first & 0x80:
         flags = _byte(payload, at)
         at += 1
@@ -22,13 +23,13 @@ def _descriptor(payload: bytes) -> tuple[bool, int | None, int]:
         if flags & 0x40:
             at += 1
         if flags & 0x30:
-            layer = _byte(payload, at)
+            temporal = _byte(payload, at)
             at += 1
             if flags & 0x20:
-                tid = layer >> 6
+                layer = Layer(temporal >> 6, from_base=bool(temporal & 0x20))
     if at >= len(payload):
         raise MalformedPacket("VP8 payload with nothing behind its descriptor")
-    return first & 0x10 != 0 and first & 0x07 == 0, tid, at
+    return first & 0x10 != 0 and first & 0x07 == 0, layer, at
 
 
 def _byte(payload: bytes, at: int) -> int:
@@ -43,9 +44,19 @@ def starts_keyframe(payload: bytes) -> bool:
     return begins and not payload[at] & 0x01
 
 
-def temporal_id(payload: bytes) -> int | None:
-    """Return TID, None where the descriptor has none."""
+def layer(payload: bytes) -> Layer | None:
+    """Return TID with its Y bit, None where the descriptor has none."""
     return _descriptor(payload)[1]
+
+
+def bare(payload: bytes) -> bytes:
+    """Return the payload with the one mandatory byte of its descriptor (4.2).
+
+    PictureID and TL0PICIDX must count on without a gap where layers are dropped or another stream follows. Without
+    them the sequence numbers serve, as they do in the other codecs, and one payload does for all viewers.
+    """
+    _, _, at = _descriptor(payload)
+    return payload if at == 1 else bytes([payload[0] & 0x7F]) + payload[at:]
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media.payload.bits import BitReader
+from media.payload.layer import Layer
 from media.rtp import MalformedPacket
 
 SYNC_CODE = 0x498342
@@ -16,7 +17,7 @@ COLOR_SPACE_RGB = 7
 class _Descriptor:
     begins: bool
     inter_predicted: bool
-    temporal_id: int | None
+    layer: Layer | None
     spatial_id: int
     size: int
 
@@ -26,12 +27,12 @@ def _descriptor(payload: bytes) -> _Descriptor:
     reader = _Reader(payload)
     flags = reader.byte()
     flexible, inter_predicted = bool(flags & 0x10), bool(flags & 0x40)
-    temporal_id, spatial_id = None, 0
+    layer, spatial_id = None, 0
     if flags & 0x80 and reader.byte() & 0x80:  # PictureID of 15 bits
         reader.byte()
     if flags & 0x20:
-        layer = reader.byte()
-        temporal_id, spatial_id = layer >> 5, layer >> 1 & 7
+        indices = reader.byte()
+        layer, spatial_id = Layer(indices >> 5, opens=bool(indices & 0x10)), indices >> 1 & 7
         if not flexible:
             reader.byte()  # TL0PICIDX
     if flexible and inter_predicted:
@@ -42,7 +43,7 @@ def _descriptor(payload: bytes) -> _Descriptor:
         _skip_scalability_structure(reader)
     if reader.at >= len(payload):
         raise MalformedPacket("VP9 payload with nothing behind its descriptor")
-    return _Descriptor(bool(flags & 0x08), inter_predicted, temporal_id, spatial_id, reader.at)
+    return _Descriptor(bool(flags & 0x08), inter_predicted, layer, spatial_id, reader.at)
 
 
 class _Reader:
@@ -77,9 +78,9 @@ def starts_keyframe(payload: bytes) -> bool:
     return _key_header(payload[descriptor.size : descriptor.size + 2]) is not None
 
 
-def temporal_id(payload: bytes) -> int | None:
-    """Return TID, None where the descriptor has no layer indices."""
-    return _descriptor(payload).temporal_id
+def layer(payload: bytes) -> Layer | None:
+    """Return TID with its U bit ("switching up point"), None where the descriptor has no layer indices."""
+    return _descriptor(payload).layer
 
 
 def assemble(payloads: Sequence[bytes]) -> bytes:
