@@ -97,7 +97,7 @@ def spend(test_id: str, column: str, size_bytes: int, most_bytes: int) -> bool:
 
 
 def finish(test_id: str, found: Measured, now: datetime, kept: int) -> LinkTest | None:
-    """Write a result down, make it the school's link, drop the school's oldest; None where the test has ended before."""
+    """Write a result down, make it the school's link, drop the oldest; None where the test has ended before."""
     with write() as session:
         row = session.get(LinkTest, test_id, with_for_update=True)
         if row is None or row.state != RUNNING:
@@ -146,7 +146,7 @@ def last_measured() -> Mapping[str, datetime]:
     query = select(LinkTest.school_id, func.max(LinkTest.started_at)).where(
         LinkTest.state == DONE, LinkTest.school_id.is_not(None)
     )
-    return {id: moment for id, moment in db.session.execute(query.group_by(LinkTest.school_id))}
+    return {row[0]: row[1] for row in db.session.execute(query.group_by(LinkTest.school_id))}
 
 
 def clean(before: datetime) -> int:

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("down_kbps", sa.Integer(), nullable=True),
         sa.Column("up_kbps", sa.Integer(), nullable=True),
         sa.Column("rtt_ms", sa.Integer(), nullable=True),
-        sa.Column("loss_percent", sa.Float(), nullable=True),
+        sa.Column("loss_percent", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
             ["school_id"], ["school.id"], name=op.f("fk_link_test_school_id_school"), ondelete="CASCADE"
         ),
