@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from media.payload import dependency
 from media.sdp import Codec, Offer, SdpError, Section
 
 VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
@@ -18,6 +19,9 @@ CNAME = "tropa"
 HOST_PICTURE_AS_KBPS = 380
 """`b=AS` of a host's picture section: with voice and headers it fits the 512 kbit/s of a good school link."""
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+DESCRIBED = ("AV1", "H264")
+"""Codecs whose packets tell of temporal layers by the Dependency Descriptor alone. VP8 and VP9 do in the payload, and
+Chromium leaves that out of VP8 where the descriptor is agreed."""
 VIEWER_FEEDBACK_AS_KBPS = 30
 """`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 3.8 a second and 2.5 kbit/s
 upwards at this value instead of 16 and 9 (docs/rate-control.md). It does not bound what is received."""
@@ -56,6 +60,8 @@ class TrackPlan:
     ssrcs: tuple[int, ...]
     transport_cc: int | None = None
     """The number of the header extension for transport-wide sequence numbers, None where it is not agreed."""
+    descriptor: int | None = None
+    """The number of the header extension with the Dependency Descriptor of a host's picture, None without it."""
     more: tuple[Codec, ...] = ()
     """Other codecs that we may send in mid-stream, for pictures that the server encodes."""
 
@@ -87,6 +93,8 @@ def plan_host(offer: Offer, preferred: Codec | None = None) -> MediaPlan:
     audio = _first(offer, "audio", lambda s: s.sends, _opus)
     order = VIDEO_ORDER if preferred is None else (preferred.name, *VIDEO_ORDER)
     video = _first(offer, "video", lambda s: s.sends, lambda s: _video(s, order, preferred))
+    if video is not None and video.codec.name in DESCRIBED:
+        video = replace(video, descriptor=offer.sections[video.section].extension_id(dependency.URI))
     if audio is None and video is None:
         raise NoCommonCodec(
             "nothing to receive: offer Opus, or AV1, VP9 (profile 0), H.264 (packetization-mode 1), VP8"
@@ -181,7 +189,7 @@ def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: Voi
             sections.append(_accepted(section, codec, local, offer, "recvonly", wishes, extra))
         elif plan.video is not None and plan.video.section == index:
             codec = plan.video.codec
-            extra = _congestion(plan.video)
+            extra = [*_congestion(plan.video), *_described(section, plan.video)]
             lines = _accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), extra)
             sections.append(_with_rate(lines, HOST_PICTURE_AS_KBPS))
         else:
@@ -221,6 +229,14 @@ def _congestion(track: TrackPlan) -> list[str]:
         f"a=extmap:{track.transport_cc} {TRANSPORT_CC_URI}",
         *(f"a=rtcp-fb:{codec.payload_type} transport-cc" for codec in track.codecs),
     ]
+
+
+def _described(section: Section, track: TrackPlan) -> list[str]:
+    """Agree to the Dependency Descriptor; a keyframe's is longer than short header extensions may be."""
+    if track.descriptor is None:
+        return []
+    mixed = ["a=extmap-allow-mixed"] if section.long_extensions else []
+    return [*mixed, f"a=extmap:{track.descriptor} {dependency.URI}"]
 
 
 def _with_rate(lines: list[str], kbps: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Protocol
 
 from media import rtcp
@@ -10,7 +11,8 @@ from media.answer import LocalTransport, MediaPlan, VoiceRequest, answer_host
 from media.arrivals import Arrivals
 from media.ingest import Track, TrackPacket
 from media.keyframes import KeyframeRequests
-from media.payload import video
+from media.layers import LayerReader
+from media.payload import video, vp8
 from media.rtc.port import MediaPort
 from media.rtp import MalformedPacket, RtpPacket, parse_rtp
 from media.sdp import Offer
@@ -48,6 +50,8 @@ class Host:
         self._listener = listener
         self._ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self._codec = plan.video.codec.name if plan.video is not None else None
+        self._descriptor = plan.video.descriptor if plan.video is not None else None
+        self._layers = LayerReader(self._codec) if self._codec is not None else None
         self._kinds: dict[int, str] = {}
         self._repairs: dict[int, tuple[str, int]] = {}
         self._arrivals = Arrivals()
@@ -95,13 +99,29 @@ class Host:
         if track is None:
             self.unexpected += 1
             return
-        keyframe = kind == "video" and bool(packet.payload) and video.keyframe(self._codec, packet.payload)
-        made = track.receive(packet, keyframe, now_s)
+        keyframe, layer = False, None
+        if kind == "video" and packet.payload:
+            keyframe = video.keyframe(self._codec, packet.payload)
+            layer = self._layers.read(packet.payload, self._described(packet))
+            packet = self._bare(packet)
+        made = track.receive(packet, keyframe, now_s, layer)
         if made is None:
             return
         if keyframe:
             self.keyframes.arrived(now_s)
         self._listener.host_packet(self, kind, made, now_s)
+
+    def _described(self, packet: RtpPacket) -> bytes | None:
+        return packet.extension(self._descriptor) if self._descriptor is not None and packet.extensions else None
+
+    def _bare(self, packet: RtpPacket) -> RtpPacket:
+        """Take out what one viewer's stream could not count on with where another's does."""
+        if self._codec != "VP8":
+            return packet
+        try:
+            return replace(packet, payload=vp8.bare(packet.payload))
+        except MalformedPacket:
+            return packet
 
     def _unwrap(self, packet: RtpPacket) -> RtpPacket | None:
         """Take the original out of an RTX packet (RFC 4588 4); None for probe padding and before any original."""
@@ -116,6 +136,7 @@ class Host:
             ssrc=track.source,
             payload=packet.payload[2:],
             marker=packet.marker,
+            extensions=packet.extensions,
         )
 
     def rtcp(self, data: bytes, now_s: float) -> None:

@@ -61,6 +61,8 @@ class Section:
     usable: bool
     bundled: bool
     extensions: tuple[tuple[int, str], ...] = ()
+    long_extensions: bool = False
+    """Whether header extensions over 16 bytes may come between short ones (RFC 8285 6, a=extmap-allow-mixed)."""
 
     @property
     def sends(self) -> bool:
