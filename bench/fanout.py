@@ -24,7 +24,7 @@ from bench.fanout_janus import Janus, NoJanus
 from bench.fanout_load import LOADS, Load, Source
 from bench.fanout_ours import Ours
 from bench.fanout_peer import Crowd
-from bench.processcost import children, machine, resident_bytes, spent
+from bench.processcost import machine, resident_bytes, spent
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SERVERS = (Ours, Aiortc, Janus)
@@ -36,7 +36,7 @@ AIORTC_VIEWERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One server under one load. Processor time per packet that reached a viewer; `forwarding` is the first thread's."""
+    """One server under one load: processor time per packet that reached a viewer; `forwarding` is the main thread's."""
 
     server: str
     load: str

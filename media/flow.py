@@ -34,7 +34,6 @@ class Flow:
 
     __slots__ = (
         "_began_s",
-        "_left_bytes",
         "_next_probe_s",
         "_opened",
         "_opening",
@@ -45,6 +44,7 @@ class Flow:
         "estimator",
         "heard",
         "mode",
+        "padding_bytes",
         "prober",
         "sent",
         "standing",
@@ -62,7 +62,7 @@ class Flow:
         self._opened = False
         self._opening = True
         self._probe_bytes = 0
-        self._left_bytes = 0
+        self.padding_bytes = 0
         self._pace_bps = 0.0
         self._next_probe_s = 0.0
 
@@ -98,7 +98,7 @@ class Flow:
         if not self._opened and now_s - self._began_s >= OPENING_S:
             self._opened = True
             self._start(self.prober.open(now_s, self.estimator.rtt_s), now_s)
-        elif self._left_bytes <= 0 and self._opened:
+        elif self.padding_bytes <= 0 and self._opened:
             estimator = self.estimator
             queue_s = estimator.queue_s - PACKET_BITS / 2 / estimator.target_bps
             cluster = self.prober.plan(now_s, estimator.target_bps, queue_s, estimator.rtt_s, wanted_bps)
@@ -107,19 +107,19 @@ class Flow:
 
     def _start(self, cluster: Cluster, now_s: float) -> None:
         """Turn a cluster into padding packets: more of them where one cannot be large enough."""
-        self._left_bytes = cluster.packets * cluster.size_bytes
+        self.padding_bytes = cluster.packets * cluster.size_bytes
         self._probe_bytes = min(cluster.size_bytes, PADDING_BYTES)
         self._pace_bps = cluster.size_bytes * 8 / cluster.interval_s if cluster.interval_s else 0.0
         self._next_probe_s = now_s
 
     def padding_due(self, now_s: float) -> int:
         """Return the size of a padding packet to send now, 0 for none."""
-        return self._probe_bytes if self._left_bytes > 0 and now_s >= self._next_probe_s else 0
+        return self._probe_bytes if self.padding_bytes > 0 and now_s >= self._next_probe_s else 0
 
     def padded(self, size_bytes: int) -> None:
         """Note that a padding packet of this size has gone out, the last that was numbered."""
         self.prober.sent(self.estimator.next_sequence - 1, size_bytes)
-        self._left_bytes -= size_bytes
+        self.padding_bytes -= size_bytes
         if self._pace_bps:
             self._next_probe_s += size_bytes * 8 / self._pace_bps
 

@@ -230,7 +230,7 @@ class Forwarder:
 
     def _repeat(self, kind: str, sending: Sending, sequence: int, packet: TrackPacket, now_s: float) -> None:
         flow = sending.stream.flow
-        if kind == "video" and flow is not None and flow.credit < 0:
+        if kind == "video" and flow is not None and flow.refill(now_s) < 0:
             return  # what is new waits already; the viewer asks again
         size = len(packet.payload) + 14
         if not self._budgets[kind].allow(sequence, size, sending.stream.octets, now_s, self.rtt_s):

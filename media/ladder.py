@@ -133,10 +133,10 @@ class Ladder:
         viewer.silence("video")
 
     def tick(self, now_s: float) -> None:
-        """Pass over all viewers: credit, pictures that wait, padding; now and then their rungs."""
+        """Pass over the viewers for whom pictures or padding wait; now and then over all, to choose their rungs."""
         for viewer in self.viewers:
-            flow = viewer.flow
-            if flow is not None:
+            flow, picture = viewer.flow, viewer.picture
+            if flow is not None and ((picture is not None and picture.behind) or flow.padding_bytes > 0):
                 flow.refill(now_s)
                 viewer.pace(now_s)
         if now_s - self._decided_s >= DECIDE_S:
@@ -149,6 +149,7 @@ class Ladder:
         full_bps = self.picture.meter.cost_bps(now_s)
         voice = Voice(self.voice.meter.cost_bps(now_s) or VOICE_PLANNED_BPS, LOW_VOICE_BPS)
         voice = Voice(max(voice.full_bps, voice.low_bps), voice.low_bps)
+        in_middle = sum(v.rung is Rung.MIDDLE and v.flow is not None for v in self.viewers)
         for viewer in self.viewers:
             flow = viewer.flow
             if flow is None:
@@ -159,7 +160,7 @@ class Ladder:
                 continue
             costs: dict[Rung, float] = {}
             if moving and viewer.forwarder.video is not None:
-                costs = self._costs(viewer, full_bps)
+                costs = self._costs(viewer, full_bps, in_middle - (viewer.rung is Rung.MIDDLE))
             wanted_bps = max(costs.values(), default=0.0) + voice.full_bps
             if viewer.forwarder.repair is not None:
                 flow.plan_probe(wanted_bps * 1.15, now_s)
@@ -187,20 +188,19 @@ class Ladder:
                 if source.waiting:
                     source.ask_keyframe(now_s)
 
-    def _costs(self, viewer: Viewer, full_bps: float) -> dict[Rung, float]:
-        """Return what can be had and what it costs."""
+    def _costs(self, viewer: Viewer, full_bps: float, others: int) -> dict[Rung, float]:
+        """Return what can be had and what it costs.
+
+        MIDDLE's rate is as it is while `others` have it, else the lowest, to be raised.
+        """
         costs: dict[Rung, float] = {}
         if self.picture.codec in viewer.codecs:
             costs[Rung.FULL] = full_bps
         if viewer.low_codec is not None:
             costs |= FIXED_COSTS
-            costs[Rung.MIDDLE] = wire_bps(low.Rung.MIDDLE, self._middle_for(viewer))
+            middle_bps = self._middle_bps if others else low.MIDDLE_RATES_BPS[0]
+            costs[Rung.MIDDLE] = wire_bps(low.Rung.MIDDLE, middle_bps)
         return costs
-
-    def _middle_for(self, viewer: Viewer) -> int:
-        """Return MIDDLE's rate for one viewer: as it is while others have it, else the lowest, to be raised."""
-        others = any(v is not viewer and v.flow is not None and v.rung is Rung.MIDDLE for v in self.viewers)
-        return self._middle_bps if others else low.MIDDLE_RATES_BPS[0]
 
     def _settle(self, viewer: Viewer, standing: Standing, now_s: float) -> None:
         """Let a viewer have what was chosen."""

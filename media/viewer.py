@@ -73,6 +73,7 @@ class Viewer:
             self._repair_stream(),
             _small_start(),
         )
+        self.picture = None if self.forwarder.video is None else self.forwarder.video.stream
 
     def _sending(self, kind: str, plan, track: Track) -> Sending | None:
         if plan is None:

@@ -104,6 +104,13 @@ def choose(
         why = _resting_why(standing, costs, ceiling, mode)
         low_voice = _low_voice(voice, keep, usable, standing.low_voice)
         hold_s = UP_HOLD_S if now_s - standing.since_s > FORGIVEN_AFTER_S else standing.hold_s
+        if (why, low_voice, hold_s, None) == (
+            standing.why,
+            standing.low_voice,
+            standing.hold_s,
+            standing.better_since_s,
+        ):
+            return standing  # nearly always, and for hundreds of viewers ten times a second
         return replace(standing, why=why, low_voice=low_voice, hold_s=hold_s, better_since_s=None)
     since_s = standing.better_since_s if standing.better_since_s is not None else now_s
     if now_s - since_s < standing.hold_s:

@@ -55,11 +55,14 @@ class Link(Protocol):
 class Flow(Protocol):
     """One viewer's rate control as the loop sees it.
 
-    `credit` is in bytes on the wire; `sent` notes a packet of so many and returns its transport-wide number.
+    `credit` is in bytes on the wire; `refill` lets it grow up to now and returns it. `sent` notes a packet of so
+    many bytes and returns its transport-wide number.
     """
 
     credit: float
     sent: Callable[[int, float], int]
+
+    def refill(self, now_s: float) -> float: ...
 
 
 class SendStream:
@@ -206,7 +209,7 @@ class Batch:
                 if paced:
                     if stream.behind:
                         continue
-                    if flow.credit < 0:
+                    if flow.credit < 0 and flow.refill(now_s) < 0:
                         stream.behind, stream.cursor = True, sequence
                         continue
                 flow.credit -= wire_bytes

@@ -115,9 +115,20 @@ def test_pictures_wait_where_credit_is_used_up_and_voice_never(monkeypatch, batc
     monkeypatch.setattr(batch, "_header_at", [type("Header", (), {})() for _ in batch._header_at])
     flow.credit = 700.0
     for number in range(10):
-        batch.fan_out(number, 0, False, bytes(440), [picture], 0, 1.0, True)
+        batch.fan_out(number, 0, False, bytes(440), [picture], 0, 0.0, True)
     assert (picture.packets, picture.behind, picture.cursor) == (2, True, 2)
     assert flow.credit == 700 - 2 * (440 + 20 + WIRE_OVERHEAD_BYTES)
-    batch.fan_out(0, 0, False, bytes(120), [voice], 0, 1.0)
+    batch.fan_out(0, 0, False, bytes(120), [voice], 0, 0.0)
     assert voice.packets == 1 and flow.estimator.next_sequence == 3
     assert keep is not keep_too
+
+
+def test_credit_that_has_grown_meanwhile_is_reckoned_when_it_is_needed(monkeypatch, batch: Batch) -> None:
+    """A viewer whose credit was used up gets the next picture at once when enough time has passed for it."""
+    flow = Flow(0.0)
+    picture, keep = stream(flow)
+    monkeypatch.setattr(batch, "_header_at", [type("Header", (), {})() for _ in batch._header_at])
+    flow.credit = 0.0
+    batch.fan_out(0, 0, False, bytes(440), [picture], 0, 0.0, True)
+    batch.fan_out(1, 0, False, bytes(440), [picture], 0, 0.5, True)
+    assert (picture.packets, picture.behind, keep is None) == (2, False, False)

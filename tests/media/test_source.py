@@ -16,6 +16,10 @@ class Purse:
     def __init__(self, credit: float) -> None:
         self.credit = credit
 
+    def refill(self, now_s: float) -> float:
+        """Return what is left: nothing is earned."""
+        return self.credit
+
 
 class Paying(Sent):
     """A batch that keeps what was sent and charges the flow, as the real loop does."""
