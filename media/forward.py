@@ -192,6 +192,26 @@ class Forwarder:
         if packet is not None:
             self._put(packet, stream, now_s)
 
+    def finish_picture(self, limit: int, now_s: float) -> bool:
+        """Send the rest of a picture above layer `limit` that has been begun; false while some of it has not come.
+
+        On debt: a picture without its end holds up all that follow, and those of upper layers are small.
+        """
+        stream, track = self.video.stream, self.video.track
+        last = track.packet(stream.cursor - 1)
+        if stream.cursor == self.video.begun or last is None or last.marker:
+            return True
+        if last.layer is None or last.layer.temporal_id <= limit:
+            return True
+        number = stream.cursor
+        while (packet := track.packet(number)) is not None and packet.timestamp == last.timestamp:
+            number, last = number + 1, packet
+        if packet is None and not last.marker:
+            return False
+        while stream.cursor < number:
+            self._next(track, stream, now_s)
+        return True
+
     def waited_s(self, now_s: float) -> float:
         """Return for how long the oldest picture packet has waited."""
         stream, track = self.video.stream, self.video.track

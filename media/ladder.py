@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from media.host import Host
 from media.ingest import Track, TrackPacket
+from media.layered import Layered
 from media.lowrung import rungs as low
 from media.lowrung.client import LowRungs, RungFrame, VoicePacket
 from media.payload import Depacketizer
@@ -70,6 +71,7 @@ class Ladder:
         self._asked_s = self._asked_low_s = float("-inf")
         self.voice = Source(tracks["audio"], "OPUS", port.batch, lambda _now_s: None, now_s)
         self.picture = Source(tracks["video"], "", port.batch, self._ask_picture, now_s)
+        self.layers = Layered(self.picture, port.batch, now_s)
         self.low_voice = Source(Track("audio", 48000), "OPUS", port.batch, lambda _now_s: None, now_s)
         self.low_pictures: dict[tuple[Rung, str], Source] = {}
         self.viewers: dict[Viewer, None] = {}
@@ -88,6 +90,7 @@ class Ladder:
     def host_connected(self, host: Host, codec: str | None, video: Track) -> None:
         """Go on with another connection of the host, or another codec."""
         self._host = host
+        self.layers.restart(changed=video is not self.picture.track)
         self.picture.codec = codec or ""
         self.picture.track = video
         self._put_together_anew()
@@ -100,7 +103,7 @@ class Ladder:
             if encoder is not None and encoder.wants_voice and not packet.padding:
                 encoder.voice(packet.timestamp, packet.payload)
             return
-        self.picture.send(packet, now_s)
+        self.layers.send(packet, now_s)
         if encoder is not None and encoder.wants_pictures and self._depacketizer is not None:
             self._encode(packet)
 
@@ -129,6 +132,7 @@ class Ladder:
     def leave(self, viewer: Viewer) -> None:
         """Forget a viewer."""
         self.viewers.pop(viewer, None)
+        self.layers.forget(viewer)
         viewer.silence("audio")
         viewer.silence("video")
 
@@ -155,21 +159,23 @@ class Ladder:
             if flow is None:
                 continue
             if flow.deaf(now_s):
+                self.layers.forget(viewer)
                 viewer.unmeasure()
                 self._unmeasured()
                 continue
             costs: dict[Rung, float] = {}
             if moving and viewer.forwarder.video is not None:
-                costs = self._costs(viewer, full_bps, in_middle - (viewer.rung is Rung.MIDDLE))
+                costs = self._costs(viewer, full_bps, in_middle - (viewer.rung is Rung.MIDDLE), now_s)
             wanted_bps = max(costs.values(), default=0.0) + voice.full_bps
             if viewer.forwarder.repair is not None:
                 flow.plan_probe(wanted_bps * 1.15, now_s)
             self._settle(viewer, flow.decide(costs, voice, now_s), now_s)
             viewer.drop_late(MOST_WAITED_S.get(viewer.rung, MOST_WAITED_OF_HOST_S), now_s)
         lost = self._encoder is not None and self._encoder.wants_pictures and moving and self._depacketizer.broken
-        if self.picture.waiting or lost:
+        if self.picture.waiting or self.layers.waiting or lost:
             self._ask_picture(now_s)
         self._ask_again(now_s)
+        self.layers.tick(now_s)
         self._rate_middle(voice.full_bps, now_s)
         self._prune(now_s)
         self._prime()
@@ -188,13 +194,14 @@ class Ladder:
                 if source.waiting:
                     source.ask_keyframe(now_s)
 
-    def _costs(self, viewer: Viewer, full_bps: float, others: int) -> dict[Rung, float]:
+    def _costs(self, viewer: Viewer, full_bps: float, others: int, now_s: float) -> dict[Rung, float]:
         """Return what can be had and what it costs.
 
         MIDDLE's rate is as it is while `others` have it, else the lowest, to be raised.
         """
         costs: dict[Rung, float] = {}
         if self.picture.codec in viewer.codecs:
+            costs = self.layers.costs(now_s, viewer.low_codec is not None, viewer.rung)
             costs[Rung.FULL] = full_bps
         if viewer.low_codec is not None:
             costs |= FIXED_COSTS
@@ -227,15 +234,21 @@ class Ladder:
         viewer.turn(wanted, now_s)
 
     def _give(self, viewer: Viewer, rung: Rung, now_s: float) -> None:
-        """Turn a viewer to a rung: down at once, up as soon as its keyframe is there."""
+        """Turn a viewer to a rung: down at once, up as soon as its keyframe is there; between layers without one."""
         down = rung < viewer.rung
         viewer.rung = rung
-        if rung is Rung.VOICE or down:
+        target = None if rung is Rung.VOICE else self._source(viewer, rung, now_s)
+        if target is not None and self.layers.go(viewer, target, now_s):
+            return
+        if target is None or down:
             viewer.silence("video")
+        if target is not None:
+            viewer.turn(target, now_s)
+
+    def _source(self, viewer: Viewer, rung: Rung, now_s: float) -> Source:
         if rung in ENCODED:
-            viewer.turn(self._low_picture(rung, viewer.low_codec, now_s), now_s)
-        elif rung is not Rung.VOICE:
-            viewer.turn(self.picture, now_s)
+            return self._low_picture(rung, viewer.low_codec, now_s)
+        return self.layers.sources.get(rung, self.picture)
 
     # Low rungs.
 

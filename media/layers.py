@@ -52,6 +52,21 @@ def within_reach(limit: int, packet: TrackPacket) -> int:
     return told.temporal_id if told.from_base and told.temporal_id == limit + 1 else limit
 
 
+def limit_of(track: Track) -> int:
+    """Return the highest layer that a track of the host's pictures holds."""
+    return track.limit if isinstance(track, LayerTrack) else TOP_LAYER
+
+
+def place_in(track: Track, number: int) -> int | None:
+    """Return the track's own number of the host's packet `number`, or of what follows; None for what is forgotten."""
+    return track.at(number) if isinstance(track, LayerTrack) else number
+
+
+def origin_of(track: Track, number: int) -> int | None:
+    """Return the host's number of a track's packet, None for what is forgotten."""
+    return track.origin(number) if isinstance(track, LayerTrack) else number
+
+
 class LayerTrack(Track):
     """The pictures of a host's track whose temporal layer is `limit` or below.
 

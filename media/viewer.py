@@ -158,18 +158,38 @@ class Viewer:
         if kind == "video":
             source.ask_keyframe(now_s)
 
+    @property
+    def showing(self) -> Source | None:
+        """Return the source whose pictures are sent."""
+        return self._on["video"]
+
+    def stay(self) -> None:
+        """Wait for no other picture than the one that is sent."""
+        self._stop_waiting("video")
+
+    def cross(self, source: Source, after: int, first: int) -> None:
+        """Go over to the same pictures with more or fewer layers, whose packet `first` follows the present `after`."""
+        sending = self.forwarder.video
+        self._leave("video", after)
+        self._on["video"] = source
+        sending.track = source.track
+        sending.begin(first)
+        sending.stream.behind, sending.stream.cursor = True, first
+        source.streams.append(sending.stream)
+
     def silence(self, kind: str) -> None:
         """Leave the source of this medium at once; the numbers go on from there when another begins."""
         self._stop_waiting(kind)
         self._leave(kind)
 
-    def _leave(self, kind: str) -> None:
+    def _leave(self, kind: str, after: int | None = None) -> None:
+        """Leave a source behind its packet `after`, or behind what has been sent."""
         source, sending = self._on[kind], getattr(self.forwarder, kind)
         self._on[kind] = None
         if source is not None:
             source.streams.remove(sending.stream)
         if sending is not None:
-            sending.pause(sending.head)
+            sending.pause(sending.head if after is None else after)
 
     def _stop_waiting(self, kind: str) -> None:
         waited, self._waits_for[kind] = self._waits_for[kind], None
@@ -328,6 +348,7 @@ class Viewer:
             self.malformed += 1
             return
         if self.flow is not None:
+            self.peer.attentive = True
             self.flow.on_feedback(feedback, now_s)
 
     def _wants_keyframe(self, now_s: float) -> None:

@@ -52,6 +52,8 @@ UP_HOLD_S = 2.0  # the link must have carried more for this long
 UP_HOLD_LONGEST_S = 24.0
 FAILED_WITHIN_S = 10.0  # a way up that is taken back sooner was an error: next time wait twice as long
 FORGIVEN_AFTER_S = 60.0
+MOVING_FPS = 10.0  # what the host's picture must keep without its upper layers where the server's own shows 15
+BOARD_FPS = 8.0  # a shared screen is sent with 5 a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +163,12 @@ def _resting_why(standing: Standing, costs: Mapping[Rung, float], ceiling: Rung,
     if standing.rung < best_there_is:
         return standing.why if standing.why is not Why.RECOVERED else Why.LINK
     return Why.FITS if mode is Mode.AUTO else Why.CHOSEN
+
+
+def thinned_is_worth(fps: float, whole_fps: float, has_it: bool) -> bool:
+    """Whether the host's picture with `fps` of its `whole_fps` left is worth more than one that the server encodes.
+
+    It must still move, by a small margin for one who has it already. A picture that hardly moves as a whole is a shared
+    screen or a board: its letters are worth more than its movement.
+    """
+    return whole_fps < BOARD_FPS or fps >= MOVING_FPS * (STAY_MARGIN if has_it else 1.0)
