@@ -15,7 +15,7 @@ from rules.rungs import Rung, thinned_is_worth
 
 LIMITS = {Rung.HALF: 1, Rung.BASE: 0}
 CROSSING_S = 2.0
-"""Whoever finds no picture to go over with for so long goes over with a keyframe."""
+"""For whoever finds no picture to go over with for so long a keyframe is asked for."""
 
 
 class Layered:
@@ -111,11 +111,13 @@ class Layered:
         self._crossing.pop(viewer, None)
 
     def tick(self, now_s: float) -> None:
-        """Let those go over with a keyframe who have found no other way."""
+        """Ask for a keyframe for those who have found no other way; who has lost the picture waits for it anyway."""
         for viewer, (target, since_s) in list(self._crossing.items()):
-            if now_s - since_s > CROSSING_S or not self._is_ours(viewer.showing):
+            if not self._is_ours(viewer.showing):
                 del self._crossing[viewer]
                 viewer.turn(target, now_s)
+            elif now_s - since_s > CROSSING_S:
+                target.ask_keyframe(now_s)
 
     def _is_ours(self, source: Source | None) -> bool:
         return source is self._whole or source in self.sources.values()
