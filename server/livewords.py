@@ -33,6 +33,8 @@ def _quality_words() -> dict[str, str]:
     return {
         "meter": _("%(rung)s · %(kbps)s kbit/s · %(mb)s MB so far"),
         "rung_full": _("The host's own picture"),
+        "rung_half": _("The host's picture with fewer frames, to fit your link"),
+        "rung_base": _("The host's picture, a few frames a second, to fit your link"),
         "rung_middle": _("A smaller picture, to fit your link"),
         "rung_low": _("A small picture, to fit your link"),
         "rung_still": _("A still picture now and then"),

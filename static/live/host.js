@@ -20,7 +20,7 @@ const link = new Link({
   url: lesson.whip_url,
   token: lesson.token,
   async prepare(pc) {
-    const video = pc.addTransceiver(picture() ?? "video", { direction: "sendonly", sendEncodings: [encoding()] });
+    const video = addPicture(pc);
     const audio = pc.addTransceiver(tracks.microphone ?? "audio", { direction: "sendonly" });
     preferCodecs(video, CODECS);
     senders = { video: video.sender, audio: audio.sender };
@@ -41,6 +41,17 @@ const room = new Room((before) => {
 
 const picture = () => (source === "voice" ? null : tracks[source]);
 
+/** Add the picture, in three temporal layers where the browser can: who has a slow link then gets fewer of its frames. */
+function addPicture(pc) {
+  const add = (more) =>
+    pc.addTransceiver(picture() ?? "video", { direction: "sendonly", sendEncodings: [{ ...encoding(), ...more }] });
+  try {
+    return add({ scalabilityMode: "L1T3" });
+  } catch {
+    return add({}); // no codec here knows this mode
+  }
+}
+
 /** Size, rate and bits for what is being shown: a slow school uplink is the usual case. */
 function encoding() {
   const [width, height, fps] = SIZES[source] ?? SIZES.camera;
@@ -52,11 +63,15 @@ function encoding() {
 async function applySource() {
   if (!senders || !link.pc) return;
   await senders.video.replaceTrack(picture());
+  // Refused in the middle of a renegotiation, or for the layers: then without those, and else it stays as it was.
+  await adjust(encoding()).catch(() => adjust({ ...encoding(), scalabilityMode: undefined }).catch(() => {}));
+}
+
+async function adjust(changes) {
   const parameters = senders.video.getParameters(); // good for one setParameters in the same task only
-  if (parameters.encodings?.length) {
-    Object.assign(parameters.encodings[0], encoding());
-    await senders.video.setParameters(parameters).catch(() => {}); // refused in the middle of a renegotiation: kept as it was
-  }
+  if (!parameters.encodings?.length) return;
+  Object.assign(parameters.encodings[0], changes);
+  await senders.video.setParameters(parameters);
 }
 
 // ---- devices
