@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -23,6 +24,8 @@ class _Collector:
         yield GaugeMetricFamily("tropa_media_rooms", "Rooms", len(service.rooms))
         yield GaugeMetricFamily("tropa_media_viewers", "Viewers, connecting ones included", service.viewers)
         yield GaugeMetricFamily("tropa_media_sessions", "WebRTC sessions on the port", service.port.sessions)
+        yield GaugeMetricFamily("tropa_media_away", "Sessions that fell silent and are sent nothing", service.port.away)
+        yield GaugeMetricFamily("tropa_media_tasks", "Tasks of the event loop", len(asyncio.all_tasks()))
         yield CounterMetricFamily("tropa_media_frames_decoded", "Frames decoded", frames_decoded())
         yield CounterMetricFamily("tropa_media_datagrams_received", "Datagrams received", port.received)
         yield CounterMetricFamily("tropa_media_bytes_received", "UDP payload received", port.received_bytes)

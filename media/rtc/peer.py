@@ -28,7 +28,11 @@ class Handler(Protocol):
 
 
 class Peer:
-    """One remote end: its ICE credentials on our side, its path, its DTLS and its outgoing streams."""
+    """One remote end: its ICE credentials on our side, its path, its DTLS and its outgoing streams.
+
+    The session sets `attentive` when the other end reports all the time, so that its silence says something; `away` is
+    set while such a one is silent, and nothing is sent to it.
+    """
 
     def __init__(self, port: MediaPort, handler: Handler, now_s: float) -> None:
         self.ufrag, self.password = ice.credentials()
@@ -42,6 +46,8 @@ class Peer:
         self.selected_heard_s = now_s
         self.heard_s = now_s
         self.closed = False
+        self.attentive = False
+        self.away = False
         self.link: TcpLink | None = None
         self._wire: object = None
         self._port = port
@@ -95,9 +101,15 @@ class Peer:
         if self.link is not None:
             self.link.resume()
 
+    def rest(self, away: bool) -> None:
+        """Send nothing while the other end is away; go on where the tracks are when it is back."""
+        self.away = away
+        for stream in self._streams:
+            self._point(stream)
+
     def send_rtcp(self, data: bytes) -> None:
         """Queue one RTCP packet, if there is anybody to take it."""
-        if self.connected and self._wire is not None:
+        if self.connected and self._wire is not None and not self.away:
             self._port.batch.rtcp(self._session, self._wire, data, self.link)
 
     def close(self, reason: str) -> None:
@@ -140,7 +152,7 @@ class Peer:
 
     def _point(self, stream: SendStream) -> None:
         stream.session = self._session
-        stream.address = self._wire if self.connected else None
+        stream.address = self._wire if self.connected and not self.away else None
         stream.link = self.link
 
     def _send(self, datagram: bytes) -> None:

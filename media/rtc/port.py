@@ -23,6 +23,12 @@ DATAGRAMS_PER_WAKE = 256
 MAX_DATAGRAM_BYTES = 2048
 SILENCE_S = 30.0
 """RFC 7675 5.1: consent that is not renewed for 30 s is gone."""
+AWAY_S = 6.0
+"""Who reports four times a second and checks the path each 2.5 s, and is silent for so long, gets nothing until it is
+heard again. Consent may be given up sooner than RFC 7675 5.1 demands; the session is kept for SILENCE_S all the same.
+
+Only for peers that are known to report: ffmpeg and players without feedback are silent by nature.
+"""
 PATHS_PER_PEER = 8
 """A peer tries every pair of its own addresses; the oldest beyond this many is forgotten."""
 PATH_SILENT_S = 4.0
@@ -77,6 +83,11 @@ class MediaPort:
         """How many peers the port knows."""
         return len(self._peers)
 
+    @property
+    def away(self) -> int:
+        """How many of them are sent nothing as they have fallen silent."""
+        return sum(peer.away for peer in self._peers)
+
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read both sockets from the event loop."""
         loop.add_reader(self.sock.fileno(), self._readable)
@@ -127,8 +138,10 @@ class MediaPort:
         for peer in list(self._peers):
             if now_s - peer.heard_s > SILENCE_S:
                 peer.close("silent")
-            else:
-                peer.timer(now_s)
+                continue
+            if peer.attentive and not peer.away and now_s - peer.heard_s > AWAY_S:
+                peer.rest(True)
+            peer.timer(now_s)
         self.tcp.tick(now_s)
 
     def send(self, datagram: bytes, path: Path) -> None:
@@ -212,6 +225,8 @@ class MediaPort:
             self.counters.drop("srtp")
             return
         peer.heard_s = now_s
+        if peer.away:
+            peer.rest(False)
         if path == peer.selected:
             peer.selected_heard_s = now_s
         if rtcp:
@@ -252,6 +267,8 @@ class MediaPort:
         same peer another address.
         """
         peer.heard_s = now_s
+        if peer.away:
+            peer.rest(False)
         if path not in peer.paths:
             peer.paths[path] = None
             self._by_path[path] = peer
