@@ -7,6 +7,7 @@ bytes are written, the slot is encrypted where it lies and its length noted. No 
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 import struct
 from collections.abc import Callable, Iterable
@@ -21,8 +22,8 @@ SLOT_BYTES = 1536
 MAX_BODY_BYTES = 1472
 """What fits a slot beside 12 header bytes, the original sequence number of RTX and libsrtp's trailer room."""
 
-RTP_HEADER = struct.Struct("!BBHII")
-NUMBERED_HEADER = struct.Struct("!BBHIIIBHx")
+RTP_HEADER = "!BBHII"
+NUMBERED_HEADER = "!BBHIIIBHx"
 """The same with a header extension of one element (RFC 8285 4.2): mark and length, id, number, padding."""
 ONE_ELEMENT = 0xBEDE0001
 RTP_VERSION_2 = 0x80
@@ -124,6 +125,12 @@ class EgressCounters:
     dropped_srtp: int = 0
 
 
+@functools.cache
+def _writer(header: str, body_bytes: int) -> Callable[..., None]:
+    """Return what writes header and body at one go; there are as many as there are lengths of packets."""
+    return struct.Struct(f"{header}{body_bytes}s").pack_into
+
+
 def srtp_handle(session: pylibsrtp.Session) -> object:
     """Return libsrtp's own handle of a session, for the low-level calls."""
     return session._srtp[0]
@@ -161,6 +168,7 @@ class Batch:
         self._iovecs = _os.new("struct iovec[]", SLOTS)
         self._messages = _os.new("struct mmsghdr[]", SLOTS)
         self._names: list[object] = [None] * SLOTS
+        self._sizes = [0] * SLOTS
         self._links: set[Link] = set()
         name_bytes = 28 if sock.family == socket.AF_INET6 else 16
         for i in range(SLOTS):
@@ -198,11 +206,13 @@ class Batch:
         extended = first | EXTENDED
         mark = 0x80 if marker else 0
         views, slots, names = self._views, self._slots, self._names
-        iovecs, headers, length = self._iovec_at, self._header_at, self._length
-        pack, pack_numbered, protect = RTP_HEADER.pack_into, NUMBERED_HEADER.pack_into, _lib.srtp_protect
+        iovecs, headers, length, sizes = self._iovec_at, self._header_at, self._length, self._sizes
+        pack, pack_numbered = _writer(RTP_HEADER, length_bytes), _writer(NUMBERED_HEADER, length_bytes)
+        protect = _lib.srtp_protect
         i = self._count
         for stream in streams:
-            if stream.address is None:
+            address = stream.address
+            if address is None:
                 continue
             flow = stream.flow
             if flow is not None:
@@ -232,14 +242,12 @@ class Batch:
                     ONE_ELEMENT,
                     stream.extension,
                     flow.sent(wire_bytes, now_s),
+                    body,
                 )
-                size = numbered_bytes
-                view[20:size] = body
+                length[0] = numbered_bytes
             else:
-                pack(view, 0, first, stream.payload_type | mark, number, stamp, stream.ssrc)
-                size = plain_bytes
-                view[12:size] = body
-            length[0] = size
+                pack(view, 0, first, stream.payload_type | mark, number, stamp, stream.ssrc, body)
+                length[0] = plain_bytes
             if protect(stream.session, slots[i], length):
                 self.counters.dropped_srtp += 1
                 continue
@@ -248,9 +256,13 @@ class Batch:
             if stream.link is not None:
                 self._hand_over(stream.link, view, length[0], stream.urgent)
                 continue
-            iovecs[i].iov_len = length[0]
+            size = length[0]
+            # A slot often has the length and address of before; to write through cffi costs more than to look.
+            if sizes[i] != size:
+                sizes[i] = iovecs[i].iov_len = size
             # The list keeps the sockaddr alive until the batch has left: the peer may move in the meantime.
-            names[i] = headers[i].msg_name = stream.address
+            if names[i] is not address:
+                names[i] = headers[i].msg_name = address
             i += 1
         self._count = i
 
@@ -276,7 +288,7 @@ class Batch:
         if link is not None:
             self._hand_over(link, self._views[i], self._length[0], urgent=True)
             return
-        self._iovec_at[i].iov_len = self._length[0]
+        self._sizes[i] = self._iovec_at[i].iov_len = self._length[0]
         self._names[i] = self._header_at[i].msg_name = address
         self._count = i + 1
 
@@ -293,7 +305,7 @@ class Batch:
             counters.batches += 1
             if done > 0:
                 counters.packets += done
-                counters.bytes += sum(vec.iov_len for vec in self._iovec_at[sent : sent + done])
+                counters.bytes += sum(self._sizes[sent : sent + done])
                 sent += done
                 continue
             if _os.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
