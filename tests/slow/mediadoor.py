@@ -19,10 +19,14 @@ SECRET = "0123456789abcdef" * 4
 
 
 class MediaDoor:
-    """An asynchronous context manager: `url` is the door's address, `media_port` the media port, `pid` the process."""
+    """An asynchronous context manager: `url` is the door's address, `media_port` the media port, `pid` the process.
 
-    def __init__(self, data: Path, media_port: int, door_port: int = 0) -> None:
+    `module` is what is started instead of the media process itself.
+    """
+
+    def __init__(self, data: Path, media_port: int, door_port: int = 0, module: str = "media") -> None:
         self.data = data
+        self._module = module
         self.media_port = media_port
         self.process: asyncio.subprocess.Process | None = None
         self._door_port = door_port
@@ -63,7 +67,9 @@ class MediaDoor:
             "SECRET_KEY": SECRET,
             "REDIS_URL": "",
         }
-        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", "media", cwd=ROOT, env=environment)
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", self._module, cwd=ROOT, env=environment
+        )
         async with asyncio.timeout(20):
             while not announced.exists():
                 if self.process.returncode is not None:
