@@ -44,6 +44,8 @@ def create_app(settings: Settings, **overrides: object) -> Flask:
     watchlog.configure(settings.log_level)
     app.config["TROPA"] = settings
     app.jinja_env.trim_blocks = True
+    # Words for scripts as they are: escaped, each Cyrillic letter takes six characters.
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "separators": (",", ":")}
     app.jinja_env.lstrip_blocks = True
     i18n.init_app(app, settings.default_timezone)
     database.init_app(app, settings)

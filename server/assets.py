@@ -8,12 +8,15 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
+import rjsmin
 from flask import Flask, Response, abort, request
 
-from server import access
+from server import access, joined
 
 YEAR_S = 31_536_000
 MAX_NAME_CHARS = 200
+JOINED = "joined/"
+"""In front of a module's name it means the module and all that it imports, as one script without comments."""
 # JavaScript and fonts have types that some systems' registries get wrong.
 TYPES = {
     ".js": "text/javascript",
@@ -39,25 +42,40 @@ class Assets:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
-        self._kept: dict[str, tuple[int, Asset]] = {}
+        self._kept: dict[str, tuple[tuple[int, ...], tuple[Path, ...], Asset]] = {}
 
     def get(self, name: str) -> Asset | None:
         """Return a file of the folder, None where there is none of that name."""
         if "\0" in name or len(name) > MAX_NAME_CHARS:
             return None
-        path = (self._folder / name).resolve()
-        if not path.is_relative_to(self._folder) or not path.is_file():
+        path = self._path(name.removeprefix(JOINED))
+        if path is None or (name.startswith(JOINED) and path.suffix != ".js"):
             return None
-        stamp = path.stat().st_mtime_ns
         kept = self._kept.get(name)
-        if kept is None or kept[0] != stamp:
-            kept = (stamp, _load(path))
+        if kept is None or kept[0] != _stamps(kept[1]):
+            paths, asset = self._join(name.removeprefix(JOINED)) if name.startswith(JOINED) else ((path,), _load(path))
+            kept = (_stamps(paths), paths, asset)
             self._kept[name] = kept
-        return kept[1]
+        return kept[2]
+
+    def _path(self, name: str) -> Path | None:
+        path = (self._folder / name).resolve()
+        return path if path.is_relative_to(self._folder) and path.is_file() else None
+
+    def _join(self, name: str) -> tuple[tuple[Path, ...], Asset]:
+        text, names = joined.join(name, lambda part: (self._folder / part).read_text("utf-8"))
+        return tuple(self._folder / part for part in names), _asset(rjsmin.jsmin(text).encode(), self._folder / name)
+
+
+def _stamps(paths: tuple[Path, ...]) -> tuple[int, ...]:
+    return tuple(path.stat().st_mtime_ns for path in paths)
 
 
 def _load(path: Path) -> Asset:
-    body = path.read_bytes()
+    return _asset(path.read_bytes(), path)
+
+
+def _asset(body: bytes, path: Path) -> Asset:
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     gzipped = gzip.compress(body, 9, mtime=0) if path.suffix in COMPRESSIBLE else None
     return Asset(body, gzipped, hashlib.sha256(body).hexdigest()[:12], kind)

@@ -51,6 +51,7 @@ ROOMS = {
                 "marshmallow",
                 "prometheus_client",
                 "redis",
+                "rjsmin",
                 "sqlalchemy",
                 "starlette",
             ),
