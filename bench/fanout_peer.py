@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ CHECK_S = 0.1
 WIRE_BYTES = 28
 """IPv4 and UDP."""
 ONE_BYTE = 0xBEDE
+SO_TIMESTAMPNS, STAMP = 35, struct.Struct("@qq")
+"""The kernel notes when each datagram came (socket(7)): how long this busy process was late does not count."""
+STAMP_SPACE = socket.CMSG_SPACE(STAMP.size)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Peer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.bind((ip, 0))
         ufrag, password = ice.credentials()
         self.local = Local(self.socket.getsockname(), ufrag, password, identity.fingerprint)
@@ -111,7 +116,7 @@ class Peer:
         if self._feedbacks % REPORT_EACH == 0:
             self._report()
         if self._arrivals:
-            self._tell(now_s)
+            self._tell()
 
     def _report(self) -> None:
         blocks = tuple(
@@ -121,11 +126,12 @@ class Peer:
         report = rtcp.serialize(rtcp.ReceiverReport(self._ssrc, blocks[:31]))
         self._send(self.dtls.sending.protect_rtcp(report))
 
-    def _tell(self, now_s: float) -> None:
+    def _tell(self) -> None:
         """Send feedback about all numbers since the last one; what is still on its (made-up) link waits."""
         arrivals = self._arrivals
         if self._link_bps:
-            arrivals = [one for one in arrivals if one[1] <= now_s]
+            unix_s = time.time()
+            arrivals = [one for one in arrivals if one[1] <= unix_s]
         self._arrivals = self._arrivals[len(arrivals) :]
         if not arrivals:
             return
@@ -141,7 +147,7 @@ class Peer:
 
     def _readable(self) -> None:
         try:
-            data = self.socket.recv(MAX_DATAGRAM_BYTES)
+            data, told, _flags, _address = self.socket.recvmsg(MAX_DATAGRAM_BYTES, STAMP_SPACE)
         except OSError:
             return
         first = data[0]
@@ -150,9 +156,9 @@ class Peer:
         elif 192 <= data[1] <= 223:
             return
         else:
-            self._count(data, first)
+            self._count(data, first, told[0][2] if told else b"")
 
-    def _count(self, data: bytes, first: int) -> None:
+    def _count(self, data: bytes, first: int, stamp: bytes) -> None:
         self.packets += 1
         self.bytes += len(data)
         ssrc = int.from_bytes(data[8:12])
@@ -162,7 +168,8 @@ class Peer:
         stream.take(data[2] << 8 | data[3])
         # Only the servers' own form is read: one element, first in the block, of two bytes (RFC 8285 4.2).
         if first & 0x10 and data[12] << 8 | data[13] == ONE_BYTE and data[16] & 0x0F == 1:
-            arrival_s = time.monotonic()
+            seconds, nanoseconds = STAMP.unpack(stamp)
+            arrival_s = seconds + nanoseconds / 1e9
             if self._link_bps:
                 begin_s = max(arrival_s, self._busy_until_s)
                 arrival_s = self._busy_until_s = begin_s + (len(data) + WIRE_BYTES) * 8 / self._link_bps
