@@ -208,7 +208,7 @@ def test_the_live_room_is_light(chromium: Browser, stack: Stack, stage: Stage) -
             context.add_cookies([{"name": "tropa_login", "value": cookie, "url": stack.base_url}])
         page = context.new_page()
         page.goto(path)
-        until(page, "performance.getEntriesByName(location.origin + '/static/live/room.js').length > 0")
+        until(page, "performance.getEntriesByType('resource').some((e) => e.name.includes('/static/joined/live/'))")
         total = page.evaluate(
             "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
             ".filter((e) => !/\\/(events|whep)\\//.test(e.name)).reduce((sum, e) => sum + e.transferSize, 0)"
