@@ -27,6 +27,25 @@ class Handler(Protocol):
     def closed(self, reason: str) -> None: ...
 
 
+class _Nobody:
+    """Hears nothing of a peer that is closed."""
+
+    def connected(self, now_s: float) -> None:
+        """Nothing comes of it."""
+
+    def rtp(self, data: bytes, now_s: float) -> None:
+        """Nothing comes of it."""
+
+    def rtcp(self, data: bytes, now_s: float) -> None:
+        """Nothing comes of it."""
+
+    def closed(self, reason: str) -> None:
+        """Nothing comes of it."""
+
+
+NOBODY = _Nobody()
+
+
 class Peer:
     """One remote end: its ICE credentials on our side, its path, its DTLS and its outgoing streams.
 
@@ -113,7 +132,10 @@ class Peer:
             self._port.batch.rtcp(self._session, self._wire, data, self.link)
 
     def close(self, reason: str) -> None:
-        """End the session: close_notify, forget the addresses, tell the handler once."""
+        """End the session: close_notify, forget the addresses, tell the handler once.
+
+        Then nothing here points back to the session: its memory is free at once, without the collector of cycles.
+        """
         if self.closed:
             return
         self.closed = True
@@ -121,7 +143,9 @@ class Peer:
             self.dtls.shut()
         self.select(None)
         self._port.forget(self)
-        self.handler.closed(reason)
+        handler, self.handler = self.handler, NOBODY
+        handler.closed(reason)
+        self.dtls = None
 
     def select(self, path: Path | None) -> None:
         """Send to this path from now on; to nobody where it is None."""
@@ -133,6 +157,8 @@ class Peer:
 
     def dtls_changed(self, now_s: float) -> None:
         """Follow the DTLS state after a datagram or a timer."""
+        if self.dtls is None:
+            return
         if self.dtls.over:
             self.close("dtls")
         elif self.dtls.connected and self._session is None:
