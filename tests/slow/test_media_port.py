@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from aioice.stun import Class, Message, Method
 from media.rtc.addresses import open_tcp, open_udp
 from media.rtc.framing import PICTURE_AGE_S, Deframer, frame
 from media.rtc.peer import Peer
-from media.rtc.port import PATH_SILENT_S, MediaPort
+from media.rtc.port import AWAY_S, PATH_SILENT_S, MediaPort
 from media.rtc.tcp import MAX_UNKNOWN, UNKNOWN_S
 from media.service import Service
 from media.viewer import Who
@@ -303,3 +304,36 @@ async def test_a_thousand_sessions_cost_no_socket_and_no_task(port: MediaPort, t
     gc.collect()
     assert port.sessions == 0
     assert (process.num_fds(), len(asyncio.all_tasks())) == before
+
+
+async def test_who_reports_and_falls_silent_gets_nothing_until_heard_again(port: MediaPort, clock: Clock) -> None:
+    """The session stays; its streams rest after AWAY_S and go on with the next check. Who never reports is not cut."""
+    callers, peers = [Caller(port), Caller(port)], [offered(port), offered(port)]
+    streams = [peer.stream(7, 111) for peer in peers]
+    for caller, peer in zip(callers, peers, strict=True):
+        await caller.ask(peer.ufrag, peer.password, nominate=True)
+        peer._session = object()  # as after a handshake
+        peer.select(peer.selected)
+    peers[0].attentive = True
+    clock.now_s += AWAY_S - 0.1
+    port.tick(clock.now_s)
+    assert [stream.address is None for stream in streams] == [False, False] and port.away == 0
+    clock.now_s += 0.2
+    port.tick(clock.now_s)
+    assert [stream.address is None for stream in streams] == [True, False]
+    assert port.away == 1 and port.sessions == 2
+    await callers[0].ask(peers[0].ufrag, peers[0].password)
+    assert streams[0].address is not None and port.away == 0
+
+
+async def test_a_closed_session_is_free_at_once(port: MediaPort) -> None:
+    """Nothing points back from a closed peer, so that its session goes without the collector of cycles."""
+    peer = offered(port)
+    session = weakref.ref(peer.handler)
+    gc.collect()
+    gc.disable()
+    try:
+        peer.close("left")
+        assert session() is None
+    finally:
+        gc.enable()
