@@ -154,6 +154,7 @@ class Ladder:
         voice = Voice(self.voice.meter.cost_bps(now_s) or VOICE_PLANNED_BPS, LOW_VOICE_BPS)
         voice = Voice(max(voice.full_bps, voice.low_bps), voice.low_bps)
         in_middle = sum(v.rung is Rung.MIDDLE and v.flow is not None for v in self.viewers)
+        offers: dict[tuple[bool, bool, bool, Rung], dict[Rung, float]] = {}
         for viewer in self.viewers:
             flow = viewer.flow
             if flow is None:
@@ -164,8 +165,12 @@ class Ladder:
                 self._unmeasured()
                 continue
             costs: dict[Rung, float] = {}
-            if moving and viewer.forwarder.video is not None:
-                costs = self._costs(viewer, full_bps, in_middle - (viewer.rung is Rung.MIDDLE), now_s)
+            if moving and viewer.picture is not None:
+                others = in_middle > (viewer.rung is Rung.MIDDLE)
+                kind = (self.picture.codec in viewer.codecs, viewer.low_codec is not None, others, viewer.rung)
+                if kind not in offers:
+                    offers[kind] = self._costs(*kind, full_bps, now_s)
+                costs = offers[kind]
             wanted_bps = max(costs.values(), default=0.0) + voice.full_bps
             if viewer.forwarder.repair is not None:
                 flow.plan_probe(wanted_bps * 1.15, now_s)
@@ -194,16 +199,18 @@ class Ladder:
                 if source.waiting:
                     source.ask_keyframe(now_s)
 
-    def _costs(self, viewer: Viewer, full_bps: float, others: int, now_s: float) -> dict[Rung, float]:
-        """Return what can be had and what it costs.
+    def _costs(
+        self, plays: bool, low_plays: bool, others: bool, has: Rung, full_bps: float, now_s: float
+    ) -> dict[Rung, float]:
+        """Return what can be had and what it costs, to all of whom these four hold.
 
         MIDDLE's rate is as it is while `others` have it, else the lowest, to be raised.
         """
         costs: dict[Rung, float] = {}
-        if self.picture.codec in viewer.codecs:
-            costs = self.layers.costs(now_s, viewer.low_codec is not None, viewer.rung)
+        if plays:
+            costs = self.layers.costs(now_s, low_plays, has)
             costs[Rung.FULL] = full_bps
-        if viewer.low_codec is not None:
+        if low_plays:
             costs |= FIXED_COSTS
             middle_bps = self._middle_bps if others else low.MIDDLE_RATES_BPS[0]
             costs[Rung.MIDDLE] = wire_bps(low.Rung.MIDDLE, middle_bps)

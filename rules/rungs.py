@@ -123,8 +123,11 @@ def choose(
 
 
 def _best(costs: Mapping[Rung, float], voice: Voice, usable: float, ceiling: Rung) -> Rung:
-    fitting = [rung for rung, cost in costs.items() if rung <= ceiling and cost + _voice(voice, rung) <= usable]
-    return max(fitting, default=Rung.VOICE)
+    best = Rung.VOICE
+    for rung, cost in costs.items():
+        if best < rung <= ceiling and cost + _voice(voice, rung) <= usable:
+            best = rung
+    return best
 
 
 def _voice(voice: Voice, rung: Rung) -> float:

@@ -1,0 +1,247 @@
+// The link test: the way to here over the media port, else over HTTP; the way from here over HTTP, timed by the server.
+
+import { offerReceiver, pause } from "./live/whip-whep.js";
+
+const CONNECT_MS = 8000; // four round trips over a satellite with a queue in front
+const MEDIA_MS = 17000;
+const WHOLE_MS = 20500;
+const UP_LEAST_MS = 3500;
+const HTTP_DOWN_MS = 7000;
+const FIRST_BYTES = 6000; // three quarters of a second on 64 kbit/s
+const LOOK_MS = 500;
+const PINGS = 4;
+
+const block = (id) => JSON.parse(document.getElementById(id).textContent);
+const find = (id) => document.getElementById(id);
+const words = block("strings");
+const test = block("test");
+const phrase = (key, values = {}) => words[key].replace(/%\((\w+)\)s/g, (_, name) => values[name] ?? "");
+
+let running = null;
+
+/** One test: its address, what ends it, when it began. */
+class Test {
+  constructor() {
+    this.abort = new AbortController();
+    this.began = performance.now();
+    this.url = "";
+    this.stage = "";
+    this.timer = setInterval(() => this.draw(), LOOK_MS);
+  }
+
+  get elapsed() {
+    return performance.now() - this.began;
+  }
+
+  say(stage) {
+    this.stage = stage;
+    this.kbps = 0;
+    this.draw();
+  }
+
+  draw() {
+    find("progress").value = Math.min(99, (100 * this.elapsed) / WHOLE_MS);
+    const text = phrase(this.stage || "connecting");
+    write(find("said"), this.kbps ? phrase("so_far", { text, kbps: this.kbps }) : text);
+  }
+
+  /** Send a request of the API; a refusal becomes an Error with the server's words. */
+  async ask(method, url, body) {
+    const raw = body instanceof Uint8Array;
+    const headers = { Accept: "application/json", "X-CSRFToken": test.csrf_token };
+    if (body) headers["Content-Type"] = raw ? "application/octet-stream" : "application/json";
+    const response = await fetch(url, {
+      method,
+      headers,
+      body: raw ? body : body && JSON.stringify(body),
+      cache: "no-store",
+      signal: this.abort.signal,
+    });
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({}));
+    const error = new Error([problem.detail, problem.todo].filter(Boolean).join(" ") || `HTTP ${response.status}`);
+    error.said = true;
+    throw error;
+  }
+
+  async run() {
+    this.say("connecting");
+    const begun = await (await this.ask("POST", "/api/v1/link-tests", { school_id: test.school_id })).json();
+    this.url = `/api/v1/link-tests/${begun.id}`;
+    this.most = begun.most_bytes;
+    let claims = {};
+    if (!(await this.overMedia())) claims = await this.overHttp();
+    await this.upwards();
+    this.say("ending");
+    return (await this.ask("POST", `${this.url}/finish`, claims)).json();
+  }
+
+  /** Have the server measure over the media port; say whether it could. */
+  async overMedia() {
+    if (!window.RTCPeerConnection) return false;
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.abort.signal.addEventListener("abort", () => pc.close());
+    try {
+      offerReceiver(pc, "video", /^(?!video\/(VP8|rtx))/i);
+      await pc.setLocalDescription();
+      const response = await this.ask("POST", `${this.url}/media`, { offer: pc.localDescription.sdp });
+      await pc.setRemoteDescription({ type: "answer", sdp: (await response.json()).answer });
+      if (!(await this.until(() => pc.connectionState === "connected", CONNECT_MS))) return false;
+      this.say("down");
+      let seen = null;
+      let silent = 0;
+      await this.until(async () => {
+        const now = await received(pc);
+        if (seen) this.kbps = Math.max(this.kbps, Math.round(((now.bytes - seen.bytes) * 8) / (now.at - seen.at)));
+        silent = seen && now.bytes === seen.bytes ? silent + 1 : 0;
+        seen = now;
+        return silent > 4 || pc.getReceivers()[0].transport?.state === "closed";
+      }, MEDIA_MS);
+      const { media } = await (await this.ask("GET", this.url)).json();
+      return media?.state === "done";
+    } catch (error) {
+      if (this.abort.signal.aborted) throw error;
+      console.warn("over the media port:", error); // for whoever is asked to help; the page goes on over HTTP
+      return false;
+    } finally {
+      pc.close();
+    }
+  }
+
+  /** Wait until something is so, or for so long; say whether it came. */
+  async until(isSo, longestMs) {
+    const end = performance.now() + longestMs;
+    while (performance.now() < end) {
+      if (this.abort.signal.aborted) throw new DOMException("stopped", "AbortError");
+      if (await isSo()) return true;
+      await pause(LOOK_MS / 2);
+    }
+    return false;
+  }
+
+  /** Time downloads: a small one to learn how long a good one has to be. */
+  async overHttp() {
+    this.say("down_http");
+    const trips = [];
+    for (let i = 0; i < PINGS; i += 1) {
+      const sent = performance.now();
+      await this.ask("GET", `${this.url}/piece?bytes=0`);
+      trips.push(performance.now() - sent);
+    }
+    const end = performance.now() + HTTP_DOWN_MS;
+    const claims = { rtt_ms: Math.max(1, Math.round(Math.min(...trips))) };
+    for (let size = FIRST_BYTES; size; ) {
+      const { bytes, ms } = await this.download(size);
+      this.kbps = Math.round((bytes * 8) / ms);
+      if (ms >= 20 && bytes > 0) Object.assign(claims, { down_bytes: bytes, down_ms: ms });
+      size = this.next(size, ms, end);
+    }
+    return claims;
+  }
+
+  /** Fetch a piece and time what comes after its first part: the wait for an answer is no matter of rate. */
+  async download(size) {
+    const asked = performance.now();
+    const response = await this.ask("GET", `${this.url}/piece?bytes=${size}`);
+    const reader = response.body.getReader();
+    let first = null;
+    let total = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      total += value.length;
+      first ??= { at: performance.now(), bytes: value.length };
+    }
+    const now = performance.now();
+    if (!first || total === first.bytes) return { bytes: total, ms: now - asked };
+    return { bytes: total - first.bytes, ms: now - first.at };
+  }
+
+  /** Return the next piece's size: what takes most of the time left, four times the last one at most; 0 for the end. */
+  next(size, ms, end) {
+    const leftMs = end - performance.now();
+    if (size >= this.most || leftMs < 600) return 0;
+    const fits = Math.floor((size / Math.max(ms, 1)) * leftMs * 0.8);
+    return fits < size * 0.7 ? 0 : Math.min(this.most, fits, size * 4);
+  }
+
+  /** Send pieces; the server times how they come. */
+  async upwards() {
+    this.say("up");
+    const end = Math.max(this.began + WHOLE_MS, performance.now() + UP_LEAST_MS);
+    for (let size = Math.min(FIRST_BYTES, this.most); size; ) {
+      const piece = new Uint8Array(size);
+      for (let at = 0; at < size; at += 65536) crypto.getRandomValues(piece.subarray(at, at + 65536));
+      const sent = performance.now();
+      const told = await (await this.ask("POST", `${this.url}/piece`, piece)).json();
+      this.kbps = told.kbps ?? this.kbps;
+      size = this.next(size, performance.now() - sent, end);
+    }
+  }
+
+  /** Stop at once; the server is told, so that it sends no more. */
+  stop() {
+    this.abort.abort();
+    if (!this.url) return;
+    fetch(this.url, { method: "DELETE", headers: { "X-CSRFToken": test.csrf_token }, keepalive: true }).catch(() => {});
+  }
+}
+
+/** Return what has arrived over a connection so far. */
+async function received(pc) {
+  let bytes = 0;
+  for (const entry of (await pc.getStats()).values()) {
+    if (entry.type === "candidate-pair" && entry.nominated) bytes += entry.bytesReceived || 0;
+  }
+  return { bytes, at: performance.now() };
+}
+
+/** Change a text only when it differs, so that screen readers speak once. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+
+function show(result) {
+  find("verdict").replaceChildren(...result.verdict.map((text) => element("p", text)));
+  find("figures").replaceChildren(
+    ...result.figures.flatMap(({ name, value }) => [element("dt", name), element("dd", value)]),
+  );
+  find("advice").replaceChildren(...result.advice.map((text) => element("li", text)));
+  find("result").hidden = false;
+  find("result").focus();
+}
+
+function turn(on) {
+  find("begin").hidden = on;
+  find("stop").hidden = !on;
+  find("progress").hidden = !on;
+  if (on) find("result").hidden = true;
+  else write(find("begin"), words.again);
+}
+
+async function begin() {
+  running = new Test();
+  turn(true);
+  const mine = running;
+  let said = "";
+  try {
+    show(await mine.run());
+    said = words.done;
+  } catch (error) {
+    if (mine.abort.signal.aborted) said = words.stopped;
+    else said = error.said ? phrase("failed", { reason: error.message }) : words.no_network;
+    if (!error.said) console.warn("link test:", error);
+    mine.stop();
+  }
+  clearInterval(mine.timer);
+  running = null;
+  turn(false);
+  write(find("said"), said);
+}
+
+find("begin").onclick = begin;
+find("stop").onclick = () => running?.stop();
+addEventListener("pagehide", () => running?.stop());
+find("controls").hidden = false;
