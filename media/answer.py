@@ -22,6 +22,8 @@ TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-
 DESCRIBED = ("AV1", "H264")
 """Codecs whose packets tell of temporal layers by the Dependency Descriptor alone. VP8 and VP9 do in the payload, and
 Chromium leaves that out of VP8 where the descriptor is agreed."""
+SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+"""What a viewer's REMB is reckoned from; without it some clients reckon nothing."""
 VIEWER_FEEDBACK_AS_KBPS = 30
 """`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 3.8 a second and 2.5 kbit/s
 upwards at this value instead of 16 and 9 (docs/rate-control.md). It does not bound what is received."""
@@ -52,6 +54,15 @@ class VoiceRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureRequest:
+    """What the host's picture may take."""
+
+    as_kbps: int = HOST_PICTURE_AS_KBPS
+    start_kbps: int | None = None
+    """Chromium's `x-google-start-bitrate`: from where its rate control begins to search."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackPlan:
     """One agreed medium: the section's place in the offer, the codec as the other end numbers it, its sources."""
 
@@ -62,6 +73,10 @@ class TrackPlan:
     """The number of the header extension for transport-wide sequence numbers, None where it is not agreed."""
     descriptor: int | None = None
     """The number of the header extension with the Dependency Descriptor of a host's picture, None without it."""
+    remb: bool = False
+    """Whether the viewer may send REMB, as one who cannot tell of arrivals."""
+    send_time: int | None = None
+    """The number of the header extension for abs-send-time, which goes with REMB."""
     more: tuple[Codec, ...] = ()
     """Other codecs that we may send in mid-stream, for pictures that the server encodes."""
 
@@ -131,8 +146,16 @@ def _first(offer: Offer, kind: str, wanted, choose) -> TrackPlan | None:
         if section.usable and section.kind == kind and wanted(section):
             codec = choose(section)
             if codec is not None:
-                return TrackPlan(index, codec, section.ssrcs, _transport_cc(section, codec))
+                plan = TrackPlan(index, codec, section.ssrcs, _transport_cc(section, codec))
+                return _estimated(plan, section) if plan.transport_cc is None and section.receives else plan
     return None
+
+
+def _estimated(plan: TrackPlan, section: Section) -> TrackPlan:
+    """Let a viewer without transport-wide numbers estimate by himself, where he offers to."""
+    if plan.codec.name != "OPUS" and "goog-remb" not in plan.codec.feedback:
+        return plan
+    return replace(plan, remb=plan.codec.name != "OPUS", send_time=section.extension_id(SEND_TIME_URI))
 
 
 def _transport_cc(section: Section, codec: Codec) -> int | None:
@@ -177,7 +200,13 @@ def _profile_distance(codec: Codec, like: Codec | None) -> int:
     return {"42e0": 1, "42c0": 1, "4200": 2}.get(profile[:4], 3)
 
 
-def answer_host(offer: Offer, plan: MediaPlan, local: LocalTransport, voice: VoiceRequest) -> str:
+def answer_host(
+    offer: Offer,
+    plan: MediaPlan,
+    local: LocalTransport,
+    voice: VoiceRequest,
+    picture: PictureRequest = PictureRequest(),
+) -> str:
     """Write the answer to a host: we receive, it sends what fits a slow uplink."""
     sections = []
     for index, section in enumerate(offer.sections):
@@ -202,7 +231,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
     sections = []
     for index, section in enumerate(offer.sections):
         if plan.audio is not None and plan.audio.section == index:
-            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice", *_congestion(plan.audio)]
+            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice", *_congestion(plan.audio), *_remb(plan.audio)]
             sections.append(
                 _accepted(section, plan.audio.codec, local, offer, "sendonly", "minptime=10;useinbandfec=1", extra)
             )
@@ -211,7 +240,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
             codec, extra = plan.video.codec, _source(ssrcs["video"])
             if any(c.rtx is not None for c in plan.video.codecs):
                 extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *extra, *_source(ssrcs["rtx"])]
-            extra += [f"a=msid:{CNAME} picture", *_congestion(plan.video)]
+            extra += [f"a=msid:{CNAME} picture", *_congestion(plan.video), *_remb(plan.video)]
             more = plan.video.more
             lines = _accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra, more)
             agreed = plan.video.transport_cc is not None
@@ -229,6 +258,12 @@ def _congestion(track: TrackPlan) -> list[str]:
         f"a=extmap:{track.transport_cc} {TRANSPORT_CC_URI}",
         *(f"a=rtcp-fb:{codec.payload_type} transport-cc" for codec in track.codecs),
     ]
+
+
+def _remb(track: TrackPlan) -> list[str]:
+    """Agree to REMB and to the moments that it is reckoned from."""
+    lines = [] if track.send_time is None else [f"a=extmap:{track.send_time} {SEND_TIME_URI}"]
+    return [*lines, *(f"a=rtcp-fb:{codec.payload_type} goog-remb" for codec in track.codecs if track.remb)]
 
 
 def _described(section: Section, track: TrackPlan) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from media.cc.estimator import PACKET_BITS, Estimator, Reason
 from media.cc.prober import Cluster, Prober
+from media.cc.told import Told
 from media.twcc import Feedback
 from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
 
@@ -30,7 +31,7 @@ PRESSURE = {Reason.LOSS: Why.LOSS, Reason.SILENCE: Why.STALLED}
 
 
 class Flow:
-    """Rate control of one viewer whose packets carry transport-wide numbers."""
+    """Rate control of one viewer: by the arrivals of packets with transport-wide numbers, or by what he has `told`."""
 
     __slots__ = (
         "_began_s",
@@ -40,6 +41,7 @@ class Flow:
         "_pace_bps",
         "_probe_bytes",
         "_refilled_s",
+        "_unanswered",
         "credit",
         "estimator",
         "heard",
@@ -50,17 +52,17 @@ class Flow:
         "standing",
     )
 
-    def __init__(self, now_s: float) -> None:
-        self.estimator = Estimator(now_s)
+    def __init__(self, now_s: float, told: Told | None = None) -> None:
+        self.estimator = told or Estimator(now_s)
         self.prober = Prober(now_s)
         self.sent = self.estimator.sent
         self.credit = float(BURST_BYTES)
-        self.heard = False
+        self.heard = self._unanswered = told is not None
         self.mode = Mode.AUTO
         self.standing: Standing = begin(now_s)
         self._began_s = self._refilled_s = now_s
         self._opened = False
-        self._opening = True
+        self._opening = told is None
         self._probe_bytes = 0
         self.padding_bytes = 0
         self._pace_bps = 0.0
@@ -89,7 +91,12 @@ class Flow:
     # Probes.
 
     def plan_probe(self, wanted_bps: float, now_s: float) -> None:
-        """Judge the probe that is out, and plan the next one where more than the estimate is wanted."""
+        """Judge the probe that is out, and plan the next one where more than the estimate is wanted.
+
+        Where arrivals are not told a probe would have no answer.
+        """
+        if self._unanswered:
+            return
         answer = self.prober.due(now_s)
         if answer is not None:
             judge = self.estimator.judge_opening if self._opening else self.estimator.judge_probe

@@ -158,6 +158,8 @@ class Ladder:
         for viewer in self.viewers:
             flow = viewer.flow
             if flow is None:
+                if viewer.told is not None and viewer.told.short and viewer.unmeasured:
+                    self._measure(viewer, now_s)
                 continue
             if flow.deaf(now_s):
                 self.layers.forget(viewer)
@@ -184,6 +186,12 @@ class Ladder:
         self._rate_middle(voice.full_bps, now_s)
         self._prune(now_s)
         self._prime()
+
+    def _measure(self, viewer: Viewer, now_s: float) -> None:
+        """Choose for a viewer from now on who had all the host's pictures and tells that they are too much."""
+        viewer.measure(now_s)
+        self._unmeasured()
+        viewer.adopt(self.picture, now_s)
 
     def _ask_picture(self, now_s: float) -> None:
         """Ask the host for a keyframe, once in a while for all."""

@@ -210,7 +210,17 @@ def _section(block: _Block, head: _Block, bundle: frozenset[str]) -> Section:
     )
     codecs = _codecs(block, formats) if usable else ()
     return Section(
-        kind, protocol, tuple(formats), mid, direction, codecs, _ssrcs(block), usable, mid in bundle, _extensions(block)
+        kind,
+        protocol,
+        tuple(formats),
+        mid,
+        direction,
+        codecs,
+        _ssrcs(block),
+        usable,
+        mid in bundle,
+        _extensions(block),
+        block.flag("extmap-allow-mixed") or head.flag("extmap-allow-mixed"),
     )
 
 

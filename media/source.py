@@ -64,6 +64,7 @@ class Source:
         self.waiting: list[Entrant] = []
         self.meter = Meter(now_s)
         self.ask_keyframe = ask_keyframe
+        self._followers: dict[SendStream, None] = {}
         self._batch = batch
 
     @property
@@ -72,8 +73,9 @@ class Source:
         return not self.streams and not self.waiting
 
     def follow(self, streams: Iterable[SendStream]) -> None:
-        """Let exactly these streams without a flow have everything; those with one come and go by themselves."""
-        self.streams = [*(s for s in self.streams if s.flow is not None), *streams]
+        """Let exactly these streams have everything, of those that do not come and go by themselves."""
+        former, self._followers = self._followers, dict.fromkeys(streams)
+        self.streams = [*(s for s in self.streams if s not in former), *self._followers]
 
     def send(self, packet: TrackPacket, now_s: float) -> None:
         """Send one packet to everybody on this source: voice at once, pictures where credit allows."""

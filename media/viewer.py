@@ -6,16 +6,18 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from media import keyframes, rtcp, twcc
+from media import draw, keyframes, rtcp, twcc
 from media.answer import ENCODED, LocalTransport, MediaPlan, answer_viewer
+from media.cc.told import Told
 from media.flow import Flow
 from media.forward import Forwarder, Sending
 from media.ingest import Gop, Track, TrackPacket
 from media.rtc.port import MediaPort
+from media.rtc.srtp import SendStream
 from media.rtp import MalformedPacket, newer_stamp
 from media.sdp import Codec, Offer
 from media.source import Source
-from rules.rungs import Mode, Rung, Why
+from rules.rungs import Mode, Rung, Why, begin
 
 MOST_SHIFTED_TICKS, SHIFT_TICKS = 18_000, 90
 """A picture of another rung that is no newer than what was shown goes on with its clock shifted, by 0.2 s at most: the
@@ -51,6 +53,8 @@ class Viewer:
         self.malformed = 0
         self.since_s: float | None = None
         self.flow: Flow | None = None
+        self.told: Told | None = None
+        """What one who agreed to no transport-wide numbers says of his link."""
         self.rung = Rung.VOICE
         self.codecs: dict[str, Codec] = {} if plan.video is None else {c.name: c for c in plan.video.codecs}
         self.host_codec = host_codec
@@ -64,14 +68,14 @@ class Viewer:
         self._pli_s: float | None = None
         self._rest = keyframes.Rest()
         self._began_s = 0.0
-        self.ssrcs = _sources()
+        self.ssrcs = draw.sources()
         audio_track, video_track = tracks
         self.forwarder = Forwarder(
             port.batch,
             self._sending("audio", plan.audio, audio_track),
             self._sending("video", plan.video, video_track),
             self._repair_stream(),
-            _small_start(),
+            draw.small_start(),
         )
         self.picture = None if self.forwarder.video is None else self.forwarder.video.stream
 
@@ -79,7 +83,7 @@ class Viewer:
         if plan is None:
             return None
         stream = self.peer.stream(self.ssrcs[kind], plan.codec.payload_type, urgent=kind == "audio")
-        return Sending(stream, track, _small_start(), clock=track)
+        return Sending(stream, track, draw.small_start(), clock=track)
 
     def _repair_stream(self):
         repairs = [codec.rtx for codec in self.codecs.values() if codec.rtx is not None]
@@ -115,24 +119,51 @@ class Viewer:
 
     def _number_packets(self, now_s: float) -> None:
         """Give packets transport-wide numbers where the viewer has agreed to them; the estimate begins with that."""
-        forwarder = self.forwarder
-        for plan, sending in ((self.plan.audio, forwarder.audio), (self.plan.video, forwarder.video)):
+        for plan, kind in ((self.plan.audio, "audio"), (self.plan.video, "video")):
             if plan is None or plan.transport_cc is None:
                 continue
             self.flow = self.flow or Flow(now_s)
-            for stream in (sending.stream, forwarder.repair if sending is forwarder.video else None):
-                if stream is not None:
-                    stream.flow, stream.extension = self.flow, plan.transport_cc << 4 | 1
+            for stream in self._streams(kind):
+                stream.flow, stream.extension = self.flow, plan.transport_cc << 4 | 1
+        if self.flow is None:
+            self._stamp_packets()
+
+    def _stamp_packets(self) -> None:
+        """Listen to what a viewer tells by himself; give packets the moment of sending where he wants it for that."""
+        self.told = Told()
+        for plan, kind in ((self.plan.audio, "audio"), (self.plan.video, "video")):
+            if plan is not None and plan.send_time is not None:
+                for stream in self._streams(kind):
+                    stream.flow, stream.extension = self.told, plan.send_time << 4 | 2
+
+    def _streams(self, kind: str) -> list[SendStream]:
+        sending: Sending | None = getattr(self.forwarder, kind)
+        found = [sending and sending.stream, self.forwarder.repair if kind == "video" else None]
+        return [stream for stream in found if stream is not None]
+
+    def measure(self, now_s: float) -> None:
+        """Go on by what he has told: it was less than what is sent."""
+        self.flow = Flow(now_s, self.told)
+        for stream in (*self._streams("audio"), *self._streams("video")):
+            stream.flow = self.flow
+        if self.forwarder.replaying:
+            self.forwarder.stop_picture()
+
+    def adopt(self, source: Source, now_s: float) -> None:
+        """Take the pictures that were sent without regard to a rate for those of the best rung."""
+        if self.forwarder.video.begun is None:
+            return
+        self._on["video"] = source
+        source.streams.append(self.picture)
+        self.rung = Rung.FULL
+        self.flow.standing = begin(now_s, Rung.FULL)
 
     def unmeasure(self) -> None:
         """Go on without a rate: this viewer agreed to tell of arrivals and does not."""
-        self.flow = None
+        self.flow, self.told = None, Told()
         forwarder = self.forwarder
-        for stream in (forwarder.audio and forwarder.audio.stream, forwarder.video and forwarder.video.stream):
-            if stream is not None:
-                stream.flow, stream.extension = None, 0
-        if forwarder.repair is not None:
-            forwarder.repair.flow, forwarder.repair.extension = None, 0
+        for stream in (*self._streams("audio"), *self._streams("video")):
+            stream.flow, stream.extension = None, 0
         self.silence("video")
         if forwarder.video is not None:
             self._take_codec(self.plan.video.codec)
@@ -336,9 +367,14 @@ class Viewer:
                     self._feedback(rtcp.serialize(packet), now_s)
                 case rtcp.Pli() | rtcp.Fir():
                     self._wants_keyframe(now_s)
+                case rtcp.Remb() if self.told is not None:
+                    with_voice = self.ssrcs["audio"] in packet.ssrcs
+                    self.told.on_remb(packet.bitrate_bps, with_voice, self.forwarder.carried, now_s)
                 case rtcp.ReceiverReport() | rtcp.SenderReport():
                     for block in packet.reports:
                         self.forwarder.reported(block, now_s)
+                        if self.told is not None:
+                            self.told.on_report(block, self.forwarder.carried, now_s)
 
     def _feedback(self, data: bytes, now_s: float) -> None:
         """Take arrivals in; browsers send them in a datagram of their own (RFC 5506)."""
@@ -361,16 +397,3 @@ class Viewer:
     def closed(self, reason: str) -> None:
         """Tell the room that this viewer is gone."""
         self._room_changed(self, reason)
-
-
-def _sources() -> dict[str, int]:
-    """Draw three different SSRCs (RFC 3550 8)."""
-    drawn: set[int] = set()
-    while len(drawn) < 3:
-        drawn.add(secrets.randbelow(0xFFFFFFFE) + 1)
-    return dict(zip(("audio", "video", "rtx"), drawn, strict=True))
-
-
-def _small_start() -> int:
-    """Draw a first sequence number far from the wrap, so that both ends agree on the rollover count from the start."""
-    return 1000 + secrets.randbelow(15000)

@@ -77,9 +77,9 @@ class Standing:
     better_since_s: float | None = None
 
 
-def begin(now_s: float) -> Standing:
-    """Return the standing of a viewer of whom nothing is known: voice at once, the picture follows."""
-    return Standing(Rung.VOICE, False, Why.START, now_s, now_s, hold_s=0.0)
+def begin(now_s: float, rung: Rung = Rung.VOICE) -> Standing:
+    """Return the standing of a viewer of whom nothing is known: voice at once, the picture follows if he has none."""
+    return Standing(rung, False, Why.START, now_s, now_s, hold_s=0.0)
 
 
 def choose(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from media.answer import (
+    SEND_TIME_URI,
     TRANSPORT_CC_URI,
     LocalTransport,
     NoCommonCodec,
@@ -19,6 +20,7 @@ from media.answer import (
     plan_host,
     plan_viewer,
 )
+from media.payload import dependency
 from media.sdp import Codec, SdpError, parse_offer
 
 OFFERS = Path(__file__).parent / "offers"
@@ -243,3 +245,27 @@ def test_damaged_offers_are_answered_or_refused(name: str) -> None:
         except SdpError:
             continue
     assert "refused" in outcomes
+
+
+def test_remb_is_agreed_to_where_nothing_better_is_offered() -> None:
+    """aiortc offers no transport-wide numbers: its answer has REMB and sending times, a browser's has neither."""
+    offer = parse_offer(offer_text("aiortc-whep"))
+    answer = answer_viewer(offer, plan_viewer(offer, Codec(97, "VP8", 90000, 1)), LOCAL, SSRCS)
+    lines = section(answer, "video")
+    number = next(line for line in lines if line.startswith("a=rtpmap:")).removeprefix("a=rtpmap:").split()[0]
+    assert f"a=rtcp-fb:{number} goog-remb" in lines
+    assert f"a=extmap:3 {SEND_TIME_URI}" in lines
+    offer = parse_offer(offer_text("chromium-whep"))
+    answer = answer_viewer(offer, plan_viewer(offer, AV1), LOCAL, SSRCS)
+    assert "goog-remb" not in answer and SEND_TIME_URI not in answer
+
+
+def test_layers_are_described_where_the_payload_does_not_tell_them() -> None:
+    """The Dependency Descriptor is agreed to with AV1, long header extensions with it, and not with VP8."""
+    for name, agreed in (("AV1", True), ("VP8", False)):
+        text = offer_text("chromium-whip").replace("a=mid:1", f"a=mid:1\r\na=extmap:13 {dependency.URI}")
+        offer = parse_offer(text)
+        plan = plan_host(offer, Codec(96, name, 90000, 1))
+        lines = section(answer_host(offer, plan, LOCAL, VoiceRequest()), "video")
+        assert (f"a=extmap:13 {dependency.URI}" in lines) == agreed
+        assert ("a=extmap-allow-mixed" in lines) == agreed
