@@ -62,6 +62,8 @@ class Peer:
         self.dtls: DtlsPeer | None = None
         self.paths: dict[Path, None] = {}
         self.selected: Path | None = None
+        self.nominated: Path | None = None
+        """The path that the other end has chosen by its present ICE names."""
         self.selected_heard_s = now_s
         self.heard_s = now_s
         self.closed = False
@@ -90,6 +92,7 @@ class Peer:
         self.settle()
         self.former = (self.ufrag, self.password)
         self.ufrag, self.password = ice.credentials()
+        self.nominated = None
         self._port.know_name(self)
 
     @property

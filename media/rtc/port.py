@@ -264,7 +264,8 @@ class MediaPort:
         """Take note of a path. The first serves until one is nominated; a later nomination moves the session.
 
         So does a check over any path while the present one is silent: a NAT that has forgotten its mapping gives the
-        same peer another address.
+        same peer another address. Firefox nominates every pair that works and uses the best (RFC 5245 8.1.1.2), and
+        those over TCP answer last: they do not take a session from a nominated UDP path that lives.
         """
         peer.heard_s = now_s
         if peer.away:
@@ -277,8 +278,11 @@ class MediaPort:
         elif self._by_path.get(path) is not peer:
             self._by_path[path] = peer
         silent = now_s - peer.selected_heard_s > PATH_SILENT_S
-        if path != peer.selected and (nominated or silent or peer.selected is None):
+        worse = isinstance(path, TcpLink) and peer.link is None and peer.selected == peer.nominated
+        if path != peer.selected and ((nominated and not worse) or silent or peer.selected is None):
             peer.select(path)
         if path == peer.selected:
             peer.selected_heard_s = now_s
+            if nominated:
+                peer.nominated = path
         peer.dtls.begin(now_s)

@@ -337,3 +337,22 @@ async def test_a_closed_session_is_free_at_once(port: MediaPort) -> None:
         assert session() is None
     finally:
         gc.enable()
+
+
+async def test_a_connection_nominated_beside_a_living_udp_path_waits(port: MediaPort, clock: Clock) -> None:
+    """Firefox nominates all that works, TCP last: UDP stays until it is silent, or until an ICE restart chooses TCP."""
+    peer = offered(port)
+    udp = Caller(port)
+    await udp.ask(peer.ufrag, peer.password, nominate=True)
+    reader, writer = await dial(port)
+    await ask_framed(reader, writer, peer)
+    assert peer.selected == udp.address and peer.link is None
+    clock.now_s += PATH_SILENT_S + 0.1
+    await ask_framed(reader, writer, peer)
+    assert peer.link is not None
+    await udp.ask(peer.ufrag, peer.password, nominate=True)
+    assert peer.selected == udp.address
+    peer.restart("another")
+    await ask_framed(reader, writer, peer)
+    assert peer.link is not None
+    writer.close()
