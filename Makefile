@@ -8,7 +8,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/message
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run demo test check catalogues clean bench-slowlink bench-fuzz
+.PHONY: run demo test check catalogues clean bench-slowlink bench-fuzz bench-fanout bench-crowd
 
 run: .venv/run.stamp $(CATALOGUES)
 	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor run
@@ -32,6 +32,13 @@ bench-slowlink: .venv/dev.stamp
 # A million made inputs for every parser of what strangers send; make bench-fuzz ARGS="--only sdp --inputs 20000"
 bench-fuzz: .venv/dev.stamp
 	$(BIN)/python -m bench.fuzz $(ARGS)
+
+bench-fanout: .venv/dev.stamp
+	@.ci/janus
+	$(BIN)/python -m bench.fanout $(ARGS)
+
+bench-crowd: .venv/dev.stamp
+	$(BIN)/python -m bench.crowd $(ARGS)
 
 # After a text in the code has changed: brings the catalogues up to date; what is new stands there empty.
 catalogues: .venv/run.stamp
