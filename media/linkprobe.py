@@ -76,7 +76,9 @@ class _Packet:
 class LinkProbe:
     """Send what `due` says, tell `on_feedback` what comes back, until `phase` is DONE (then `result`) or DEAF."""
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, slack_s: float = 0.0) -> None:
+        """`slack_s` is what may queue besides: a TCP connection has a queue of its own, and needs it to speed up."""
+        self._slack_s = slack_s
         self.credit = 0.0  # nothing waits in front of a measurement; the batch counts it down all the same
         self.phase = Phase.QUIET
         self.result: Result | None = None
@@ -156,7 +158,7 @@ class LinkProbe:
         if self.phase is Phase.RAMP:
             dropped = told >= LOSS_SAMPLES and missing >= LOSS_LIMIT * told
             overrun, self._dropping = dropped and self._dropping, dropped
-            if overrun or self._queue_s() > QUEUE_LIMIT_S + self._longest_s():
+            if overrun or self._queue_s() > QUEUE_LIMIT_S + self._slack_s + self._longest_s():
                 self._enter(Phase.HOLD, now_s)
         if self.phase is Phase.HOLD:
             self._rate_bps = min(max(self._delivered_bps(), LEAST_BPS) * self._push(), CEILING_BPS)
@@ -203,7 +205,7 @@ class LinkProbe:
 
     def _push(self) -> float:
         """Return how much of what arrives is sent, so that a short queue stays on the link and no long one."""
-        queue_s = self._queue_s() - self._longest_s()
+        queue_s = self._queue_s() - self._longest_s() - self._slack_s
         if queue_s < 0.08:
             return 1.25
         if queue_s < 0.2:

@@ -35,6 +35,7 @@ PAGES = (
     "calendar",
     "library",
     "files",
+    "linktest",
 )
 
 

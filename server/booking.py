@@ -8,21 +8,20 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, flash, redirect, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from rules import rights
 from rules.lifecycle import SessionState
 from rules.rights import Actor, Audience
 from rules.schedule import MAX_MINUTES
-from server import access, doors, i18n, rows, words
+from server import access, doors, i18n, linkwords, rows, words
 from server.lessonschemas import LessonForm
 from server.operations import guests
 from server.operations import sessions as operations
 from server.operations.outcome import Trouble
 from server.schemas import Form
 from store import database, library, people, programme, seminars
-from store.models import Session
+from store.models import School, Session
 
 blueprint = Blueprint("booking", __name__)
 
@@ -100,6 +99,7 @@ def session_page(session_id: str) -> str:
         may_watch=rights.may_watch(actor, facts),
     )
     schools = [link.school for link in session.invited]
+    shows_links = may_host or rights.coordinates_anything(actor)
     held = session.state in (SessionState.LIVE, SessionState.ENDED)
     shown = library.recordings_of(session.id) if not actor.is_guest else []
     return render_template(
@@ -109,8 +109,8 @@ def session_page(session_id: str) -> str:
         zone=i18n.zone_label(i18n.viewer_zone().key, session.starts_at),
         may_edit=rights.may_edit_session(actor, facts) and session.state == SessionState.BOOKED,
         may_guests=rights.may_see_guests(actor, facts) and guests.why_closed(session.state) == "",
-        invited=[{"name": s.name, "link": words.link(s.link_down_kbps)} for s in schools],
-        slow_schools=_slow_text([s.link_down_kbps for s in schools]),
+        invited=[{"name": s.name, "link": linkwords.link(s) if shows_links else ""} for s in schools],
+        links=_links_text(session, schools) if shows_links else [],
         recordings=[{"id": r.id, "started_at": r.started_at, "text": rows.recording_text(r)} for r in shown],
         attendance=_attendance(session) if held and rights.may_see_attendance(actor, facts) else None,
     )
@@ -196,6 +196,8 @@ def _form_page(
     programmes = [row for row in programmes if rights.may_edit_seminar(actor, row.organiser_school_id)]
     if session is not None and session.seminar is not None and session.seminar not in programmes:
         programmes.append(session.seminar)
+    everybody = people.schools()
+    chosen = set(form.all("invited")) if form.value("audience") == Audience.INVITED else set()
     page = render_template(
         "session_form.html",
         form=form,
@@ -215,7 +217,9 @@ def _form_page(
             (Audience.DISTRICT, _("every school of the district")),
             (Audience.INVITED, _("invited schools only")),
         ],
-        invitable=[(s.id, f"{s.name} – {words.link(s.link_down_kbps)}") for s in people.schools()],
+        invitable=[(s.id, f"{s.name} – {linkwords.link(s)}") for s in everybody],
+        links=linkwords.tally(s.link_down_kbps for s in everybody if not chosen or s.id in chosen),
+        links_of_chosen=bool(chosen),
     )
     return page, status
 
@@ -234,17 +238,10 @@ def _host_choices(actor: Actor, school_ids: set[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _slow_text(rates_kbps: list[int | None]) -> str:
-    slow = doors.slow_links(rates_kbps)
-    if not slow:
-        return ""
-    return ngettext(
-        "%(slow)d of %(num)d invited school has a link under %(limit)d kbit/s.",
-        "%(slow)d of %(num)d invited schools have a link under %(limit)d kbit/s.",
-        len(rates_kbps),
-        slow=slow,
-        limit=doors.SLOW_BELOW_KBPS,
-    )
+def _links_text(session: Session, invited: list[School]) -> list[str]:
+    """Say how many of those whom the lesson is for get less than a moving picture, or were never measured."""
+    district = session.audience == Audience.DISTRICT
+    return linkwords.tally(s.link_down_kbps for s in (people.schools() if district else invited))
 
 
 def _attendance(session: Session) -> list[dict[str, str]]:

@@ -1,8 +1,7 @@
-"""Pure: when the buttons to go live and to watch are shown, and what an invited school's link means."""
+"""Pure: when the buttons to go live and to watch are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,8 +9,6 @@ from rules.airtime import AirFault, airtime
 from rules.lifecycle import SessionState
 
 WATCH_LEAD = timedelta(minutes=15)
-# Below this a moving picture as hosts send it today does not fit beside the school's other use.
-SLOW_BELOW_KBPS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +42,3 @@ def doors(state: str, starts_at: datetime, minutes: int, now: datetime, *, may_h
         host_opens=air.opens_at if may_host and early else None,
         watch_opens=watch_at if may_watch and not watch and now < watch_at else None,
     )
-
-
-def slow_links(rates_kbps: Iterable[int | None]) -> int:
-    """Count the schools whose measured link is slow; one that was never measured is not counted."""
-    return sum(1 for rate in rates_kbps if rate is not None and rate < SLOW_BELOW_KBPS)

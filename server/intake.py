@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import IO
 
@@ -15,6 +16,7 @@ IDLE_S = 30.0  # between two pieces; a link that drops out for longer starts ane
 FLOOR_BYTES_PER_S = 500  # 4 kbit/s: whoever is slower than this on the whole holds a place for nothing
 DRAIN_BYTES = 16 * 1024 * 1024
 DRAIN_S = 10.0
+MOST_ARRIVALS = 4096
 
 
 class Refused(Exception):
@@ -53,11 +55,18 @@ def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 
 
 async def take_body(
-    receive: Receive, declared: int | None, limit_bytes: int, *, waits: bool = False, idle_s: float = IDLE_S
+    receive: Receive,
+    declared: int | None,
+    limit_bytes: int,
+    *,
+    waits: bool = False,
+    idle_s: float = IDLE_S,
+    arrivals: list[tuple[float, int]] | None = None,
 ) -> IO[bytes]:
     """Read a whole body into memory or a temporary file, at its start and ready to read.
 
     `waits`: the client sends nothing before it is told to (Expect: 100-continue, RFC 9110 10.1.1).
+    `arrivals` is filled with (monotonic seconds, bytes so far), MOST_ARRIVALS at most: a link test is judged by it.
 
     Raises Refused(413) over the limit, Refused(408) when it stalls or crawls, Gone when the client leaves.
     """
@@ -69,7 +78,7 @@ async def take_body(
     try:
         expected = limit_bytes if declared is None else declared
         async with asyncio.timeout(idle_s + expected / FLOOR_BYTES_PER_S):
-            await _fill(body, receive, limit_bytes, idle_s)
+            await _fill(body, receive, limit_bytes, idle_s, arrivals)
     except TimeoutError:
         body.close()
         raise Refused(408) from None
@@ -80,7 +89,9 @@ async def take_body(
     return body
 
 
-async def _fill(body: IO[bytes], receive: Receive, limit_bytes: int, idle_s: float) -> None:
+async def _fill(
+    body: IO[bytes], receive: Receive, limit_bytes: int, idle_s: float, arrivals: list[tuple[float, int]] | None
+) -> None:
     taken = 0
     while True:
         async with asyncio.timeout(idle_s):
@@ -89,6 +100,8 @@ async def _fill(body: IO[bytes], receive: Receive, limit_bytes: int, idle_s: flo
             raise Gone
         piece = message.get("body", b"")
         taken += len(piece)
+        if arrivals is not None and len(arrivals) < MOST_ARRIVALS:
+            arrivals.append((time.monotonic(), taken))
         if taken > limit_bytes:
             await _drain(receive)
             raise Refused(413)

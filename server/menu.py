@@ -16,6 +16,7 @@ BELONGS = {
     "/seminars": ("/seminars",),
     "/library": ("/library", "/recordings"),
     "/schools": ("/schools",),
+    "/link-test": ("/link-test",),
     "/people": ("/people", "/invitations"),
 }
 
@@ -38,4 +39,5 @@ def items() -> list[Item]:
     if rights.coordinates_anything(actor):
         found += [("/schools", _("Schools")), ("/people", _("People"))]
     here = next((url for url, under in BELONGS.items() if request.path.startswith(under)), "")
+    found.append(("/link-test", _("Link test")))
     return [Item(url, text, url == here) for url, text in found]

@@ -8,13 +8,14 @@ from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from rules import rights
-from server import access, i18n, schemas
-from store import database, people, repeats
+from server import access, i18n, linktest, linkwords, schemas
+from store import database, linktests, people, repeats
 from store.models import School
 
 blueprint = Blueprint("schools", __name__)
 
 MAX_KBPS = 1_000_000
+SHOWN_TESTS = 20
 LABELS = {
     "name": lazy_gettext("Name of the school"),
     "place": lazy_gettext("Village or town"),
@@ -40,7 +41,14 @@ def schools() -> str:
     """List the schools; what may be changed is a link."""
     actor = access.current_actor()
     rows = [(row, rights.may_manage_school(actor, row.id)) for row in people.schools()]
-    return render_template("schools.html", rows=rows, may_add=rights.may_manage_school(actor, None))
+    return render_template(
+        "schools.html",
+        rows=rows,
+        may_add=rights.may_manage_school(actor, None),
+        gets=linkwords.gets,
+        measured=linktests.last_measured(),
+        links=linkwords.tally(row.link_down_kbps for row, _edit in rows),
+    )
 
 
 @blueprint.route("/schools/new", methods=["GET", "POST"])
@@ -103,4 +111,8 @@ def edit_school(school_id: str) -> str | Response | tuple[str, int]:
 def _page(form: schemas.Form, row: School | None) -> tuple[str, int]:
     zones = i18n.zone_choices(form.value("timezone"))
     title = row.name if row is not None else _("Add a school")
-    return render_template("school.html", form=form, zones=zones, title=title), 422 if form.errors else 200
+    history = linktest.shown(linktests.history(row.id, SHOWN_TESTS)) if row is not None else []
+    page = render_template(
+        "school.html", form=form, zones=zones, title=title, history=history, school_id=row.id if row else ""
+    )
+    return page, 422 if form.errors else 200

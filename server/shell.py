@@ -23,6 +23,8 @@ MAX_WAITING = 400
 MIN_GZIP_BYTES = 500
 COMPRESSIBLE = (b"text/", b"application/json", b"application/problem+json", b"image/svg+xml", b"application/xml")
 FULL_RETRY_S = 5
+# Where it matters how a body came.
+TIMED = "/api/v1/link-tests/"
 FULL = (
     both("Too many requests at once"),
     both("The server is busy. Nothing was changed. Try again in a few seconds."),
@@ -37,6 +39,7 @@ class Carried:
 
     body: IO[bytes] | None = None
     refused: int | None = None
+    arrivals: list[tuple[float, int]] | None = None
 
 
 @dataclass(slots=True)
@@ -89,7 +92,8 @@ class Shell:
             declared = intake.declared_length(scope["headers"])
             waits = any(name == b"expect" for name, _value in scope["headers"])
             limit = self._limits.for_path(scope["path"])
-            carried.body = await intake.take_body(receive, declared, limit, waits=waits)
+            carried.arrivals = [] if scope["path"].startswith(TIMED) else None
+            carried.body = await intake.take_body(receive, declared, limit, waits=waits, arrivals=carried.arrivals)
         except intake.Refused as refusal:
             carried.refused = refusal.status
         length = b"0"
@@ -137,6 +141,7 @@ def _carry(wsgi_app: Callable) -> Callable:
         carried: Carried = environ["asgi.scope"]["tropa"]
         environ["tropa.shell"] = True
         environ["tropa.refused"] = carried.refused
+        environ["tropa.arrivals"] = carried.arrivals
         if carried.body is not None:
             environ["wsgi.input"] = carried.body
         return wsgi_app(environ, start_response)

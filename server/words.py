@@ -100,11 +100,6 @@ def grades(text: str) -> str:
     return _("grade %(grade)s", grade=text) if text.isdigit() else _("grades %(grades)s", grades=text.replace("-", "–"))
 
 
-def link(kbps: int | None) -> str:
-    """Write a school's measured rate towards it."""
-    return _("%(rate)d kbit/s", rate=kbps) if kbps is not None else _("link not measured")
-
-
 def rendition_progress(state: str, stage: str, percent: float, eta_s: float | None) -> str:
     """Write where a file stands: its stage, percent and the time left where they are known."""
     said = str(RENDITIONS[RenditionState(state)])

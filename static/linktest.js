@@ -1,6 +1,6 @@
 // The link test: the way to here over the media port, else over HTTP; the way from here over HTTP, timed by the server.
 
-import { offerReceiver, pause } from "./live/whip-whep.js";
+import { offerReceiver, pause, preferCodecs } from "./live/whip-whep.js";
 
 const CONNECT_MS = 8000; // four round trips over a satellite with a queue in front
 const MEDIA_MS = 17000;
@@ -10,6 +10,14 @@ const HTTP_DOWN_MS = 7000;
 const FIRST_BYTES = 6000; // three quarters of a second on 64 kbit/s
 const LOOK_MS = 500;
 const PINGS = 4;
+const NOISE_MS = 66;
+const BLACK = 0xff000000;
+const NOISE_BPS = 80_000;
+const NOISE_MOST_BPS = 2_000_000;
+const RAISE_MS = 400;
+const QUIET_BYTES = 200; // consent checks go on when all else has ended
+const QUIET_LOOKS = 6;
+const UNWANTED = /^(?!video\/(VP8|rtx))/i; // nothing is shown, so one codec will do
 
 const block = (id) => JSON.parse(document.getElementById(id).textContent);
 const find = (id) => document.getElementById(id);
@@ -70,42 +78,61 @@ class Test {
     this.url = `/api/v1/link-tests/${begun.id}`;
     this.most = begun.most_bytes;
     let claims = {};
-    if (!(await this.overMedia())) claims = await this.overHttp();
-    await this.upwards();
+    const media = await this.overMedia("down");
+    if (!media) claims = await this.overHttp();
+    if (!media || !(await this.overMedia("up"))) await this.upwards();
     this.say("ending");
     return (await this.ask("POST", `${this.url}/finish`, claims)).json();
   }
 
-  /** Have the server measure over the media port; say whether it could. */
-  async overMedia() {
+  /** Have the server measure one direction over the media port; say whether it could. */
+  async overMedia(direction) {
     if (!window.RTCPeerConnection) return false;
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.abort.signal.addEventListener("abort", () => pc.close());
+    const noise = direction === "up" ? new Noise() : null;
     try {
-      offerReceiver(pc, "video", /^(?!video\/(VP8|rtx))/i);
+      if (noise) await noise.send(pc);
+      else offerReceiver(pc, "video", UNWANTED);
       await pc.setLocalDescription();
-      const response = await this.ask("POST", `${this.url}/media`, { offer: pc.localDescription.sdp });
+      const offer = { direction, offer: pc.localDescription.sdp };
+      const response = await this.ask("POST", `${this.url}/media`, offer);
       await pc.setRemoteDescription({ type: "answer", sdp: (await response.json()).answer });
       if (!(await this.until(() => pc.connectionState === "connected", CONNECT_MS))) return false;
-      this.say("down");
-      let seen = null;
-      let silent = 0;
-      await this.until(async () => {
-        const now = await received(pc);
-        if (seen) this.kbps = Math.max(this.kbps, Math.round(((now.bytes - seen.bytes) * 8) / (now.at - seen.at)));
-        silent = seen && now.bytes === seen.bytes ? silent + 1 : 0;
-        seen = now;
-        return silent > 4 || pc.getReceivers()[0].transport?.state === "closed";
-      }, MEDIA_MS);
-      const { media } = await (await this.ask("GET", this.url)).json();
-      return media?.state === "done";
+      this.say(direction);
+      for (const end = performance.now() + MEDIA_MS; performance.now() < end; ) {
+        await this.untilMeasured(pc, direction, noise);
+        const { media } = await (await this.ask("GET", this.url)).json();
+        if (media[direction]?.state !== "running") return media[direction]?.state === "done";
+      }
+      return false;
     } catch (error) {
       if (this.abort.signal.aborted) throw error;
       console.warn("over the media port:", error); // for whoever is asked to help; the page goes on over HTTP
       return false;
     } finally {
+      noise?.stop();
       pc.close();
     }
+  }
+
+  /** The server closes when it has its result; it is not asked meanwhile, as the answers would take part of the link. */
+  async untilMeasured(pc, direction, noise) {
+    let seen = null;
+    let raised = performance.now();
+    let silent = 0;
+    const [end] = direction === "up" ? pc.getSenders() : pc.getReceivers();
+    await this.until(async () => {
+      const now = await moved(pc, direction);
+      if (seen) this.kbps = Math.max(this.kbps, Math.round(((now.bytes - seen.bytes) * 8) / (now.at - seen.at)));
+      silent = seen && now.bytes - seen.bytes < QUIET_BYTES ? silent + 1 : 0;
+      seen = now;
+      if (noise && now.at - raised > RAISE_MS) {
+        raised = now.at;
+        await noise.raise(now.carriesBps);
+      }
+      return silent > QUIET_LOOKS || end.transport?.state === "closed";
+    }, MEDIA_MS);
   }
 
   /** Wait until something is so, or for so long; say whether it came. */
@@ -187,13 +214,53 @@ class Test {
   }
 }
 
-/** Return what has arrived over a connection so far. */
-async function received(pc) {
-  let bytes = 0;
-  for (const entry of (await pc.getStats()).values()) {
-    if (entry.type === "candidate-pair" && entry.nominated) bytes += entry.bytesReceived || 0;
+/** A picture of pure noise: it fills whatever the browser thinks the link carries, and shows nobody anything. */
+class Noise {
+  async send(pc) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.fill(BLACK);
+    this.most = NOISE_BPS;
+    this.timer = setInterval(() => {
+      // About a bit for each pixel of noise: more than that no encoder could press into the rate.
+      const noisy = Math.min(pixels.length, (this.most * NOISE_MS) / 1000);
+      for (let i = 0; i < noisy; i += 1) pixels[i] = BLACK | (Math.random() * 0xffffff);
+      context.putImageData(image, 0, 0);
+    }, NOISE_MS);
+    [this.track] = canvas.captureStream().getVideoTracks();
+    const sendEncodings = [{ maxBitrate: NOISE_BPS }];
+    const transceiver = pc.addTransceiver(this.track, { direction: "sendonly", sendEncodings });
+    preferCodecs(transceiver, ["VP8"]);
+    this.sender = transceiver.sender;
   }
-  return { bytes, at: performance.now() };
+
+  /** Allow more while the link follows: a browser that is allowed everything at once floods a slow link. */
+  async raise(carriesBps) {
+    if (carriesBps < this.most * 0.5 || this.most >= NOISE_MOST_BPS) return;
+    this.most = Math.min(this.most * 4, NOISE_MOST_BPS);
+    const parameters = this.sender.getParameters();
+    parameters.encodings[0].maxBitrate = this.most;
+    await this.sender.setParameters(parameters);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.track.stop();
+  }
+}
+
+/** Return what has gone over a connection so far in one direction. */
+async function moved(pc, direction) {
+  let bytes = 0;
+  let carriesBps = 0;
+  for (const entry of (await pc.getStats()).values()) {
+    if (entry.type !== "candidate-pair" || !entry.nominated) continue;
+    bytes += (direction === "up" ? entry.bytesSent : entry.bytesReceived) || 0;
+    carriesBps = Math.max(carriesBps, entry.availableOutgoingBitrate || 0);
+  }
+  return { bytes, carriesBps, at: performance.now() };
 }
 
 /** Change a text only when it differs, so that screen readers speak once. */

@@ -282,7 +282,8 @@ class LinkTest(db.Model):
     state: Mapped[str] = mapped_column(String(8))  # "running", "done" or "stopped"
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    media: Mapped[str] = mapped_column(String(64), default="")  # the measurement in the media process
+    media_down: Mapped[str] = mapped_column(String(64), default="")  # the measurements in the media process
+    media_up: Mapped[str] = mapped_column(String(64), default="")
     given_bytes: Mapped[int] = mapped_column(default=0)  # over HTTP
     taken_bytes: Mapped[int] = mapped_column(default=0)
     way: Mapped[str] = mapped_column(String(4), default="")  # rules.linktest.Way

@@ -32,8 +32,12 @@ class BeginBody(schemas.Body):
 
 
 class OfferBody(schemas.Body):
-    """An SDP offer to receive one picture with transport-cc feedback; padding is all that comes."""
+    """An SDP offer: "down", to receive a picture with transport-cc feedback, of which nothing but padding comes.
 
+    "up", to send a picture with transport-cc, of noise that fills what the link carries.
+    """
+
+    direction = schemas.OneOf(("down", "up"), required=True)
     offer = fields.String(required=True, validate=lambda text: len(text) <= MAX_SDP_CHARS)
 
 
@@ -67,9 +71,9 @@ def begin(data: dict):
 @blueprint.arguments(OfferBody)
 @blueprint.response(201, SdpShape)
 def media(data: dict, test_id: str) -> dict:
-    """Measure the way to the client over the media port: connect with the answer and wait until the server closes."""
+    """Measure one direction over the media port: connect with the answer and wait until the server closes."""
     row = operations.running(test_id, access.current_actor(), database.utc_now())
-    return {"answer": operations.offer(row, data["offer"])}
+    return {"answer": operations.offer(row, data["direction"], data["offer"])}
 
 
 @blueprint.get("/link-tests/<test_id>")
@@ -78,8 +82,8 @@ def media(data: dict, test_id: str) -> dict:
 def progress(test_id: str) -> dict:
     """Tell how a test stands. Asking takes a little of the link that is measured."""
     row = operations.own(test_id, access.current_actor())
-    report = operations.media_report(row) if row.state == linktests.RUNNING else None
-    return {"id": row.id, "state": row.state, "media": report}
+    reports = operations.media_reports(row) if row.state == linktests.RUNNING else {}
+    return {"id": row.id, "state": row.state, "media": reports}
 
 
 @blueprint.get("/link-tests/<test_id>/piece")

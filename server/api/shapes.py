@@ -213,3 +213,74 @@ class RecordingsShape(Schema):
     total = fields.Integer()
     page = fields.Integer()
     recordings = fields.List(fields.Nested(RecordingShape))
+
+
+class LinkTestBegunShape(Schema):
+    """A test that has begun."""
+
+    id = fields.String()
+    school_id = fields.String(allow_none=True)
+    most_bytes = fields.Integer(metadata={"description": "how long one piece may be"})
+
+
+class SdpShape(Schema):
+    """An SDP answer."""
+
+    answer = fields.String()
+
+
+class LinkDirectionShape(Schema):
+    """How the measurement of one direction over the media port stands; empty where there is none."""
+
+    state = fields.String(metadata={"enum": ["running", "done", "failed"]})
+    way = fields.String(metadata={"enum": ["", "udp", "tcp"]})
+    down_kbps = fields.Integer()
+    up_kbps = fields.Integer()
+    rtt_ms = fields.Integer()
+    loss_percent = fields.Float()
+
+
+class LinkMediaShape(Schema):
+    """Both directions."""
+
+    down = fields.Nested(LinkDirectionShape)
+    up = fields.Nested(LinkDirectionShape)
+
+
+class LinkTestProgressShape(Schema):
+    """How a test stands."""
+
+    id = fields.String()
+    state = fields.String(metadata={"enum": ["running", "done", "stopped"]})
+    media = fields.Nested(LinkMediaShape)
+
+
+class LinkUploadShape(Schema):
+    """How an upload came; kbps is null where its pieces were too few to tell."""
+
+    kbps = fields.Integer(allow_none=True)
+    bytes = fields.Integer()
+
+
+class LinkFigureShape(Schema):
+    """One figure in words."""
+
+    name = fields.String()
+    value = fields.String()
+
+
+class LinkTestShape(Schema):
+    """A kept result; rates are those of IP packets. 2000 kbit/s stands for that or more."""
+
+    id = fields.String()
+    school_id = fields.String(allow_none=True)
+    name = fields.String(metadata={"description": "who tested"})
+    started_at = moment()
+    way = fields.String(metadata={"enum": ["udp", "tcp", "http"]})
+    down_kbps = fields.Integer(allow_none=True)
+    up_kbps = fields.Integer(allow_none=True)
+    rtt_ms = fields.Integer(allow_none=True)
+    loss_percent = fields.Float(allow_none=True)
+    verdict = fields.List(fields.String(), metadata={"description": "what the link gets, in the asker's language"})
+    advice = fields.List(fields.String())
+    figures = fields.List(fields.Nested(LinkFigureShape))

@@ -98,8 +98,8 @@ def running(test_id: str, actor: Actor, now: datetime) -> LinkTest:
     return row
 
 
-def offer(row: LinkTest, sdp: str) -> str:
-    """Have the link measured over the media port; return the answer. Raises Problem 422, 503."""
+def offer(row: LinkTest, direction: str, sdp: str) -> str:
+    """Have one direction ("down", "up") measured over the media port; return the answer. Raises Problem 422, 503."""
     try:
         answer = liveplane().begin_link_test(sdp)
     except MediaAway:
@@ -109,9 +109,10 @@ def offer(row: LinkTest, sdp: str) -> str:
             raise Problem(503, _("All places are taken."), slug="full") from None
         detail = _("The offer could not be understood: %(reason)s", reason=refusal.detail or refusal.reason)
         raise Problem(422, detail, slug="bad-sdp") from None
-    if row.media:
-        _stop_media(row)
-    linktests.change(row.id, media=answer.resource)
+    before = getattr(row, f"media_{direction}")
+    if before:
+        liveplane().stop_link_test(before)
+    linktests.change(row.id, **{f"media_{direction}": answer.resource})
     return answer.sdp
 
 
@@ -126,7 +127,8 @@ def take(row: LinkTest, size_bytes: int, arrivals: list[tuple[float, int]] | Non
     if not linktests.spend(row.id, "taken_bytes", size_bytes, MOST_BYTES):
         raise _spent()
     kbps = linktest.arrival_kbps(arrivals or [])
-    if kbps is not None:
+    # No piece comes faster than the link carries it, but one that lost packets is slower.
+    if kbps is not None and kbps > (row.up_kbps or 0):
         linktests.change(row.id, up_kbps=kbps)
     return kbps
 
@@ -139,16 +141,19 @@ def _spent() -> Problem:
 
 def finish(row: LinkTest, claims: Claims, now: datetime) -> LinkTest:
     """Put the result together and keep it; what the media process measured goes before what the browser says."""
-    report = media_report(row)
-    if report is not None and report.get("state") == "done":
+    reports = media_reports(row)
+    up, down = row.up_kbps, None
+    if "up_kbps" in reports["up"]:
+        up = linktest.bounded_kbps(reports["up"]["up_kbps"])
+    report = reports["down"]
+    if "down_kbps" in report:
         way = Way.TCP if report.get("way") == "tcp" else Way.UDP
         down = linktest.bounded_kbps(report["down_kbps"])
-        found = Measured(down, row.up_kbps, report["rtt_ms"], report["loss_percent"], way)
+        found = Measured(down, up, report["rtt_ms"], report["loss_percent"], way)
     else:
-        down = None
         if claims.down_bytes is not None and claims.down_ms is not None:
             down = linktest.claimed_kbps(claims.down_bytes, claims.down_ms, row.given_bytes)
-        found = Measured(down, row.up_kbps, linktest.believed_rtt_ms(claims.rtt_ms), None, Way.HTTP)
+        found = Measured(down, up, linktest.believed_rtt_ms(claims.rtt_ms), None, Way.HTTP)
     if found.down_kbps is None and found.up_kbps is None:
         raise Problem(
             409,
@@ -163,9 +168,10 @@ def finish(row: LinkTest, claims: Claims, now: datetime) -> LinkTest:
     return kept
 
 
-def media_report(row: LinkTest) -> dict | None:
-    """Return how the measurement over the media port stands; None where there is none."""
-    return liveplane().link_test(row.media) if row.media else None
+def media_reports(row: LinkTest) -> dict[str, dict]:
+    """Return how the measurements over the media port stand, by direction; empty where there is none."""
+    asked = {"down": row.media_down, "up": row.media_up}
+    return {direction: (liveplane().link_test(name) or {}) if name else {} for direction, name in asked.items()}
 
 
 def advice(row: LinkTest) -> list[str]:
@@ -180,5 +186,5 @@ def stop(row: LinkTest, now: datetime) -> None:
 
 
 def _stop_media(row: LinkTest) -> None:
-    if row.media:
-        liveplane().stop_link_test(row.media)
+    for name in filter(None, (row.media_down, row.media_up)):
+        liveplane().stop_link_test(name)

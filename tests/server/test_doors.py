@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.doors import doors, slow_links
+from server.doors import doors
 
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -42,8 +42,3 @@ def test_before_the_time_the_page_says_when():
     found = doors("booked", START, 45, START - timedelta(days=1), may_host=True, may_watch=True)
     assert found.prepare and found.host_opens == START - timedelta(minutes=15)
     assert found.watch_opens == START - timedelta(minutes=15)
-
-
-def test_unmeasured_schools_are_not_called_slow():
-    """Only a measured rate under the threshold counts."""
-    assert slow_links([None, 64, 255, 256, 2000]) == 2

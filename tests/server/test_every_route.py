@@ -92,6 +92,8 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "label": {"label": "проба"},
         "school_form": {**school, "name": "Сосновская школа"},
         "language": {"language": "en"},
+        "link_test": {"school_id": draft.host_school_id},
+        "link_offer": {"direction": "down", "offer": "v=0"},
     }
 
 
@@ -175,6 +177,8 @@ TABLE = [
     Row("GET", "/seminars/<seminar_id>.ics", INSIDERS, 200, path=f"/seminars/{M}.ics"),
     Row("GET", "/seminars/<seminar_id>/edit", COORDINATORS, 200, path=f"/seminars/{M}/edit"),
     Row("POST", "/seminars/<seminar_id>/edit", COORDINATORS, 303, "seminar", f"/seminars/{M}/edit"),
+    Row("GET", "/link-test", PERSONS | {"guest"}, 200),
+    Row("GET", "/link-test/sample", PERSONS | {"guest"}, 200),
     Row("GET", "/calendar/<secret>.ics", NOBODY, 200, path="/calendar/wrong.ics"),
     Row("GET", "/library", PERSONS, 200),
     Row("GET", "/recordings/<recording_id>", INSIDERS, 200, path=f"/recordings/{R}"),
@@ -252,6 +256,21 @@ TABLE = [
     Row("POST", "/api/v1/seminars", COORDINATORS, 201, "seminar"),
     Row("GET", "/api/v1/seminars/<seminar_id>", INSIDERS, 200, path=f"/api/v1/seminars/{M}"),
     Row("PATCH", "/api/v1/seminars/<seminar_id>", COORDINATORS, 200, "title", f"/api/v1/seminars/{M}"),
+    Row("POST", "/api/v1/link-tests", INSIDERS | {"guest"}, 201, "link_test"),
+    # A test is its tester's own: tests/server/test_linktest.py asks as one.
+    Row("GET", "/api/v1/link-tests/<test_id>", NOBODY, 200, path="/api/v1/link-tests/x"),
+    Row("DELETE", "/api/v1/link-tests/<test_id>", NOBODY, 204, path="/api/v1/link-tests/x"),
+    Row("POST", "/api/v1/link-tests/<test_id>/media", NOBODY, 201, "link_offer", "/api/v1/link-tests/x/media"),
+    Row("GET", "/api/v1/link-tests/<test_id>/piece", NOBODY, 200, path="/api/v1/link-tests/x/piece?bytes=0"),
+    Row("POST", "/api/v1/link-tests/<test_id>/piece", NOBODY, 200, path="/api/v1/link-tests/x/piece"),
+    Row("POST", "/api/v1/link-tests/<test_id>/finish", NOBODY, 200, path="/api/v1/link-tests/x/finish"),
+    Row(
+        "GET",
+        "/api/v1/schools/<school_id>/link-tests",
+        INSIDERS,
+        200,
+        path="/api/v1/schools/{school}/link-tests",
+    ),
     Row("GET", "/api/v1/recordings", PERSONS, 200),
     Row("GET", "/api/v1/recordings/<recording_id>", INSIDERS, 200, path=f"/api/v1/recordings/{R}"),
     Row("POST", "/api/v1/recordings/<recording_id>/retry", EDITORS, 202, path=f"/api/v1/recordings/{R}/retry"),

@@ -12,7 +12,7 @@ from babel.messages.frontend import CommandLineInterface
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from server import bothwords, i18n, words
+from server import bothwords, i18n, linkwords, words
 from store import logins, people
 from store.database import utc_now
 from store.models import Person, db
@@ -218,7 +218,7 @@ def test_units_are_russian(compiled, app) -> None:
         assert words.minutes(45) == "45\u00a0мин"
         assert words.minutes(120) == "2\u00a0ч"
         assert words.minutes(95) == "1\u00a0ч 35\u00a0мин"
-        assert words.link(256) == "256\u00a0кбит/с"
+        assert linkwords.rate(256) == "256\u00a0кбит/с"
         assert words.grades("1-4") == "1–4\u00a0классы"
 
 
