@@ -39,6 +39,14 @@ def test_a_check_is_answered_with_the_address_it_came_from() -> None:
     assert answered.accepted and not answered.nominated
 
 
+def test_an_answer_over_ipv6_names_the_address_without_its_zone() -> None:
+    """Both families are written as the library reads them."""
+    message, _ = parse_check(check())
+    reply = stun.parse_message(respond(message, PASSWORD, ("fe80::1%eth0", 40123)).response)
+    assert reply.attributes["XOR-MAPPED-ADDRESS"] == ("fe80::1", 40123)
+    assert reply.check_message_integrity(PASSWORD.encode())
+
+
 def test_the_peer_nominates() -> None:
     """USE-CANDIDATE marks the path that the peer has chosen."""
     message, _ = parse_check(check(USE_CANDIDATE=None))
