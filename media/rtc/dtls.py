@@ -35,7 +35,8 @@ class Identity:
     def __init__(self) -> None:
         self.certificate = RTCCertificate.generateCertificate()
         self.context = self.certificate._create_ssl_context(srtp_profiles=[SRTP_AES128_CM_SHA1_80])
-        self.context.set_options(SSL.OP_NO_QUERY_MTU)
+        self.context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET)
+        self.context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         self.fingerprint = next(f.value for f in self.certificate.getFingerprints() if f.algorithm == "sha-256")
 
 
