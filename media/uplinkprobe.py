@@ -12,8 +12,8 @@ from collections import deque
 
 MEASURE_S = 5.5
 SILENCE_S = 3.0  # the browser has stopped, or the link is gone
-STRETCH_S = 0.7  # shorter ones would take a pause of this computer, and the packets waiting behind it, for a fast link
-STRETCH_PACKETS = 6
+STRETCH_S = 0.25  # shorter ones would take a pause of this computer, and the packets behind it, for a fast link
+STRETCH_PACKETS = 10
 
 
 class UplinkProbe:

@@ -28,7 +28,7 @@ LONGEST_HISTORY = 1000
 class BeginBody(schemas.Body):
     """For which school the result counts; null: for nobody, it is shown and that is all."""
 
-    school_id = fields.String(allow_none=True, load_default=None)
+    school_id = fields.String(allow_none=True, required=True)
 
 
 class OfferBody(schemas.Body):
