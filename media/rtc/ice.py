@@ -10,6 +10,7 @@ import hmac
 import secrets
 import socket
 import struct
+import zlib
 from dataclasses import dataclass
 
 from aioice import stun
@@ -18,6 +19,7 @@ STUN_COOKIE = b"\x21\x12\xa4\x42"
 ICE_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 ROLE_CONFLICT = (487, "Role Conflict")
 BINDING_SUCCESS, XOR_MAPPED_ADDRESS, MESSAGE_INTEGRITY, INTEGRITY_BYTES = 0x0101, 0x0020, 0x0008, 24
+FINGERPRINT, FINGERPRINT_BYTES, FINGERPRINT_MASK = 0x8028, 8, 0x5354554E
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def respond(message: stun.Message, password: str, address: tuple[str, int]) -> C
 
 
 def _success(transaction: bytes, key: bytes, address: tuple[str, int]) -> bytes:
-    """Write a binding success response: XOR-MAPPED-ADDRESS and MESSAGE-INTEGRITY (RFC 8489 14.2, 14.5).
+    """Write a binding success response: XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY, FINGERPRINT (RFC 8489 14.2, 14.5, 14.7).
+
+    Without a fingerprint (RFC 8445 7.1.1) Chromium takes it for no STUN.
 
     By hand, as every viewer renews its consent all the time: a tenth of what the library takes.
     """
@@ -82,4 +86,6 @@ def _success(transaction: bytes, key: bytes, address: tuple[str, int]) -> bytes:
     port = address[1] ^ int.from_bytes(STUN_COOKIE[:2])
     mapped = struct.pack("!HHBBH", XOR_MAPPED_ADDRESS, length, 0, 2 if length == 20 else 1, port) + place
     signed = struct.pack("!HH", BINDING_SUCCESS, len(mapped) + INTEGRITY_BYTES) + mask + mapped
-    return signed + struct.pack("!HH", MESSAGE_INTEGRITY, INTEGRITY_BYTES - 4) + hmac.digest(key, signed, "sha1")
+    integrity = struct.pack("!HH", MESSAGE_INTEGRITY, INTEGRITY_BYTES - 4) + hmac.digest(key, signed, "sha1")
+    whole = signed[:2] + (len(mapped) + INTEGRITY_BYTES + FINGERPRINT_BYTES).to_bytes(2) + signed[4:] + integrity
+    return whole + struct.pack("!HHI", FINGERPRINT, FINGERPRINT_BYTES - 4, zlib.crc32(whole) ^ FINGERPRINT_MASK)

@@ -44,6 +44,7 @@ def test_an_answer_over_ipv6_names_the_address_without_its_zone() -> None:
     message, _ = parse_check(check())
     reply = stun.parse_message(respond(message, PASSWORD, ("fe80::1%eth0", 40123)).response)
     assert reply.attributes["XOR-MAPPED-ADDRESS"] == ("fe80::1", 40123)
+    assert "FINGERPRINT" in reply.attributes  # checked by the parser; Chromium drops answers without
     assert reply.check_message_integrity(PASSWORD.encode())
 
 
