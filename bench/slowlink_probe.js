@@ -76,7 +76,7 @@
       } else if (entry.type === "outbound-rtp") {
         sample[`sent_${entry.kind}`] = pick(entry, SENT);
         sample[`${entry.kind}_codec`] = report.get(entry.codecId)?.mimeType ?? "";
-      } else if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") {
+      } else if (entry.type === "candidate-pair" && (entry.selected ?? entry.nominated) && entry.state === "succeeded") {
         sample.rtt = entry.currentRoundTripTime ?? 0;
         sample.available = entry.availableOutgoingBitrate ?? 0;
         sample.protocol = report.get(entry.localCandidateId)?.protocol ?? "";

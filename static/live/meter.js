@@ -22,7 +22,8 @@ export class Meter {
     let bytes = 0;
     let size = "";
     for (const entry of report.values()) {
-      if (entry.type === "transport") bytes += entry.bytesReceived || 0;
+      // The pairs of addresses: Firefox has no counters of the whole transport, and all add up the same bytes.
+      if (entry.type === "candidate-pair") bytes += entry.bytesReceived || 0;
       if (entry.type === "inbound-rtp" && entry.kind === "video") size = `${entry.frameWidth}x${entry.frameHeight}`;
     }
     if (bytes < this.seen.bytes) {
