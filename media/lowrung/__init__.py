@@ -25,8 +25,7 @@ a crash or a slow codec never touches the lesson. What a room does:
 - `on_voice(VoicePacket(timestamp, payload))`: 60 ms of Opus. Packets for silence (DTX) pass as they are; for a lost one
   nothing comes, so that the viewer's decoder conceals it.
 - Timestamps are the host's RTP timestamps (90 kHz, 48 kHz): its sender reports hold, and with them lip sync. Sequence
-  numbers, SSRC and payload types are the room's. VP8's PictureID counts by rung and codec; a viewer who changes between
-  streams of VP8 needs it rewritten.
-- `media.lowrung.opusjoin`: `join_opus(packets)` and `VoiceJoiner(5760)` make one packet of 120 ms of two of 60 ms.
+  numbers, SSRC and payload types are the room's. VP8 has no PictureID, so that viewers may change between streams.
+- `media.lowrung.opusjoin`: `VoiceJoiner(5760)` makes one packet of 120 ms of two of 60 ms; the room sends those.
 - The child has no environment and a limit of memory, yields the processor to the lesson, and dies with its parent.
 """

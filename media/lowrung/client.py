@@ -86,7 +86,6 @@ class LowRungs:
         self._on_voice = on_voice
         self._ask_keyframe = ask_keyframe
         self._wanted: dict[tuple[Rung, str], int] = {}
-        self._picture_ids: dict[tuple[Rung, str], int] = {}
         self._link: Link | None = None
         self._task: asyncio.Task | None = None
         self._changed = asyncio.Event()
@@ -281,11 +280,8 @@ class LowRungs:
             self._note(json.loads(message.body))
 
     def _deliver(self, rung: Rung, message: Message) -> None:
-        key = (rung, message.codec)
-        number = self._picture_ids.get(key, 0)
-        self._picture_ids[key] = (number + 1) & 0x7FFF
         try:
-            parts = payloads(message.codec, message.body, message.keyframe, number, SPECS[rung].max_payload_bytes)
+            parts = payloads(message.codec, message.body, message.keyframe, SPECS[rung].max_payload_bytes)
         except MalformedPacket as error:
             logger.warning("the encoder of low rungs gave a frame that cannot be sent: %s", error)
             return

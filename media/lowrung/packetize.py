@@ -18,12 +18,12 @@ from media.rtp import MalformedPacket
 OBU_PADDING = 15
 UNSENT_OBUS = (OBU_TEMPORAL_DELIMITER, OBU_TILE_LIST, OBU_PADDING)  # AV1 RTP section 5: a receiver ignores them
 MAX_COUNTED_ELEMENTS = 3  # W has two bits; 0 means that every element has its length
-VP8_DESCRIPTOR_BYTES = 4
+VP8_DESCRIPTOR_BYTES = 1
 MIN_PAYLOAD_BYTES = 64
 """Enough for a sequence header and the first bytes of its keyframe, by which receivers know it."""
 
 
-def payloads(codec: str, frame: bytes, keyframe: bool, picture_id: int, max_payload_bytes: int) -> list[bytes]:
+def payloads(codec: str, frame: bytes, keyframe: bool, max_payload_bytes: int) -> list[bytes]:
     """Cut one frame of "AV1" or "VP8" into payloads, in order; the RTP marker belongs to the last.
 
     Raises MalformedPacket where an AV1 temporal unit cannot be parsed, ValueError for another codec or limit.
@@ -33,18 +33,17 @@ def payloads(codec: str, frame: bytes, keyframe: bool, picture_id: int, max_payl
     if codec == "AV1":
         return av1_payloads(frame, keyframe, max_payload_bytes)
     if codec == "VP8":
-        return vp8_payloads(frame, picture_id, max_payload_bytes)
+        return vp8_payloads(frame, max_payload_bytes)
     raise ValueError(f"no packetizer for {codec}")
 
 
-def vp8_payloads(frame: bytes, picture_id: int, max_payload_bytes: int) -> list[bytes]:
-    """Cut a VP8 frame; each descriptor has X, I and a PictureID of 15 bits (RFC 7741 section 4.2)."""
-    extension = b"\x80" + (0x8000 | picture_id & 0x7FFF).to_bytes(2)
+def vp8_payloads(frame: bytes, max_payload_bytes: int) -> list[bytes]:
+    """Cut a VP8 frame; descriptors have their one mandatory byte (RFC 7741 section 4.2), as all VP8 that is sent on.
+
+    A PictureID would have to go on from that of the stream that a viewer had before.
+    """
     step = max_payload_bytes - VP8_DESCRIPTOR_BYTES
-    return [
-        (b"\x90" if at == 0 else b"\x80") + extension + frame[at : at + step]
-        for at in range(0, max(1, len(frame)), step)
-    ]
+    return [(b"\x10" if at == 0 else b"\x00") + frame[at : at + step] for at in range(0, max(1, len(frame)), step)]
 
 
 def av1_payloads(temporal_unit: bytes, keyframe: bool, max_payload_bytes: int) -> list[bytes]:
