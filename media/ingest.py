@@ -66,7 +66,7 @@ class Gop:
 class Track:
     """One medium of a lesson, through every connection of its host. `clock_rate` is in Hz."""
 
-    def __init__(self, kind: str, clock_rate: int) -> None:
+    def __init__(self, kind: str, clock_rate: int, store_packets: int = STORE_PACKETS) -> None:
         self.kind = kind
         self.clock_rate = clock_rate
         self.highest = FIRST_NUMBER - 1
@@ -80,7 +80,7 @@ class Track:
         self.padding_removed = 0
         self.last_arrival_s: float | None = None
         self.clock: tuple[float, int, float] | None = None
-        self._store: list[TrackPacket | None] = [None] * STORE_PACKETS
+        self._store: list[TrackPacket | None] = [None] * store_packets
         self._unwrap = Unwrapper()
         self._first: int | None = None
         self._shifts: list[tuple[int, int]] = []
@@ -110,7 +110,7 @@ class Track:
             self.padding_removed += 1
             return None
         number = source_number + self._shift(source_number)
-        if number <= self.highest - STORE_PACKETS or self.packet(number) is not None:
+        if number <= self.highest - len(self._store) or self.packet(number) is not None:
             self.duplicates += 1
             return None
         timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
@@ -123,7 +123,7 @@ class Track:
 
     def packet(self, number: int) -> TrackPacket | None:
         """Return a stored packet by the room's number."""
-        found = self._store[number % STORE_PACKETS]
+        found = self._store[number % len(self._store)]
         return found if found is not None and found.number == number else None
 
     def sender_report(self, ssrc: int, unix_s: float, rtp_timestamp: int, now_s: float) -> int | None:
@@ -161,7 +161,7 @@ class Track:
         return self._shifts[0][1]
 
     def _keep(self, made: TrackPacket, in_order: bool, now_s: float) -> None:
-        self._store[made.number % STORE_PACKETS] = made
+        self._store[made.number % len(self._store)] = made
         if in_order:
             self.highest = max(self.highest, made.number)
             self.timestamp = made.timestamp

@@ -31,6 +31,8 @@ UNUSED_S = 5.0
 """A low rung that nobody has for so long is no longer encoded."""
 PICTURE_STALE_S = 3.0
 """Without a packet for so long the host sends no picture, and nothing is encoded of it."""
+LOW_STORE_PACKETS = 512
+"""Kept of a low rung for retransmission: 15 s of MIDDLE, a minute of LOW."""
 KEYFRAMES_S = 2.0
 """All viewers who come back to the host's picture ask for one keyframe in so long."""
 MOST_WAITED_S = {Rung.STILL: 8.0, Rung.LOW: 2.0, Rung.MIDDLE: 1.2}
@@ -78,7 +80,9 @@ class Ladder:
         self.voice = Source(tracks["audio"], "OPUS", port.batch, lambda _now_s: None, now_s)
         self.picture = Source(tracks["video"], "", port.batch, self._ask_picture, now_s)
         self.layers = Layered(self.picture, port.batch, now_s)
-        self.low_voice = Source(Track("audio", 48000), "OPUS", port.batch, lambda _now_s: None, now_s)
+        self.low_voice = Source(
+            Track("audio", 48000, LOW_STORE_PACKETS), "OPUS", port.batch, lambda _now_s: None, now_s
+        )
         self._joiner = VoiceJoiner(round(LOW_VOICE_S * CLOCK_HZ))
         self._joined_s = now_s
         self.low_pictures: dict[tuple[Rung, str], Source] = {}
@@ -288,7 +292,7 @@ class Ladder:
         encoder = self._encoders()
         if key not in self.low_pictures:
             self.low_pictures[key] = Source(
-                Track("video", 90000),
+                Track("video", 90000, LOW_STORE_PACKETS),
                 codec,
                 self._port.batch,
                 lambda _now_s: encoder.force_keyframe(ENCODED[rung], codec),
