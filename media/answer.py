@@ -16,17 +16,20 @@ VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
 ENCODED = ("AV1", "VP8")
 """What the server encodes low rungs in (media/lowrung), the better first."""
 CNAME = "tropa"
-HOST_PICTURE_AS_KBPS = 380
-"""`b=AS` of a host's picture section: with voice and headers it fits the 512 kbit/s of a good school link."""
+HOST_PICTURE_AS_KBPS = 300
+"""`b=AS` of a host's picture section: with voice and headers three quarters of a good school link of 512 kbit/s. More
+would hardly be seen at 640x360, and all of it stands in the queue for a moment when a link falls."""
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 DESCRIBED = ("AV1", "H264")
 """Codecs whose packets tell of temporal layers by the Dependency Descriptor alone. VP8 and VP9 do in the payload, and
 Chromium leaves that out of VP8 where the descriptor is agreed."""
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 """What a viewer's REMB is reckoned from; without it some clients reckon nothing."""
-VIEWER_FEEDBACK_AS_KBPS = 30
-"""`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 3.8 a second and 2.5 kbit/s
+VIEWER_FEEDBACK_AS_KBPS = 48
+"""`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 4.2 a second and 3 kbit/s
 upwards at this value instead of 16 and 9 (docs/rate-control.md). It does not bound what is received."""
+VIEWER_VOICE = f"minptime=10;useinbandfec=1;x-google-max-bitrate={VIEWER_FEEDBACK_AS_KBPS}"
+"""The same for the voice section: of two sections that say it the last counts, and the voice may be the last."""
 PRIORITY_STEP = 256
 
 
@@ -232,9 +235,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
     for index, section in enumerate(offer.sections):
         if plan.audio is not None and plan.audio.section == index:
             extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice", *_congestion(plan.audio), *_remb(plan.audio)]
-            sections.append(
-                _accepted(section, plan.audio.codec, local, offer, "sendonly", "minptime=10;useinbandfec=1", extra)
-            )
+            sections.append(_accepted(section, plan.audio.codec, local, offer, "sendonly", VIEWER_VOICE, extra))
         elif plan.video is not None and plan.video.section == index:
             # The picture's own source is named first: Chromium takes the first a=ssrc line of a section for the media.
             codec, extra = plan.video.codec, _source(ssrcs["video"])

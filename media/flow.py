@@ -10,8 +10,8 @@ from media.cc.told import Told
 from media.twcc import Feedback
 from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
 
-FEEDBACK_INTERVAL_S = 0.27
-"""Between feedbacks of a viewer who obeys `b=AS:30` (measured: 3.8 a second)."""
+FEEDBACK_INTERVAL_S = 0.25
+"""Between feedbacks of a viewer who obeys `b=AS:48` (measured: 4.2 a second)."""
 BURST_S = 0.04
 """What may leave at once, in seconds of the estimate: four passes of the pacer."""
 BURST_BYTES = 200
@@ -26,6 +26,9 @@ OPENING_WAIT_S = 1.4
 """So long a new viewer's first picture waits for the first cluster's answer: 600 ms of a satellite, then feedback."""
 DEAF_S = 4.0
 """Who agreed to feedback and sent none for so long does not send any."""
+
+CLOGGED_S = 0.6
+"""A link that has this much to carry still gets no voice either: it would come too late, and all that follows too."""
 
 PRESSURE = {Reason.LOSS: Why.LOSS, Reason.SILENCE: Why.STALLED}
 
@@ -87,6 +90,10 @@ class Flow:
     def deaf(self, now_s: float) -> bool:
         """Whether the viewer has agreed to feedback and sends none."""
         return not self.heard and now_s - self._began_s > DEAF_S
+
+    def clogged(self, now_s: float) -> bool:
+        """Whether the link has fallen so far that even voice must wait until the queue on it is shorter."""
+        return self.estimator.backlog_s(now_s) > CLOGGED_S
 
     # Probes.
 

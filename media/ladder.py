@@ -260,7 +260,10 @@ class Ladder:
         if low_voice:
             self._used_s[Rung.VOICE, ""] = now_s
             self._encoders().start(low.Rung.VOICE)
-        viewer.turn(wanted, now_s)
+        if viewer.flow.clogged(now_s):
+            viewer.silence("audio")
+        else:
+            viewer.turn(wanted, now_s)
 
     def _give(self, viewer: Viewer, rung: Rung, now_s: float) -> None:
         """Turn a viewer to a rung: down at once, up as soon as its keyframe is there; between layers without one."""

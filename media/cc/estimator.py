@@ -23,6 +23,11 @@ CEILING_BPS = 20_000_000
 BASE_WINDOW_S = 10.0  # draft-ietf-ccwg-bbr, MinRTTFilterLen: long enough to see the link idle once
 NEWEST_PACKETS = 6  # the least delay of so many newest packets is the standing queue; one big packet is no queue
 RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
+LONGEST_QUEUE_S = 4.0  # what no feedback has told of for so long was dropped at the tail of a queue
+LATE_PACKETS = 4  # so many overdue packets are a queue that no feedback shows yet: one more than a burst of losses
+LATE_S = 0.04  # overdue: not told of so long after a round trip
+QUEUED_SPAN_S = 0.1  # so long a span of arrivals out of a queue tells the rate of the link
+UNKNOWN_DECREASE = 0.5  # where a queue is known to be and no arrival has told its rate yet
 LOSS_WINDOW_S = 5.0  # at 20 packets a second one burst of three is no loss of a tenth
 LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
@@ -36,6 +41,7 @@ APP_LIMIT = 1.2  # never far over what arrives (gcc-02 5.5 has 1.5): a picture t
 LOSS_HIGH = 0.10  # the same, section 6: from here on loss alone means congestion
 SILENCE_S = 0.9  # feedback is due each 0.27 s on the slowest links: three missing mean a stalled link
 SILENCE_DECREASE = 0.7
+WINDOW_MARGIN_S = 0.1  # a late feedback, and the queue that is no overuse yet
 SETTLE_S = 0.5  # after a cut the queue needs a round trip and this long to show the effect
 CAPACITY_FADES_S = 20.0  # after so long without overuse the old capacity says nothing more
 PROBE_MARGIN = 0.9  # of the rate at which a probe arrived; the rest is left for other traffic of the school
@@ -75,18 +81,26 @@ class Estimator:
     __slots__ = (
         "_acked_to",
         "_base",
+        "_base_rtt",
         "_batches",
         "_capacity_at_s",
+        "_highest",
         "_last_cut_s",
         "_last_feedback_s",
         "_last_loss_cut_s",
         "_last_update_s",
         "_newest",
         "_next",
+        "_queued_bytes",
+        "_queued_from_s",
+        "_queued_to_s",
+        "_resume_bps",
         "_sizes",
+        "_standing_s",
         "_times",
         "capacity_bps",
         "delivered_bps",
+        "held",
         "in_flight_bytes",
         "loss",
         "queue_s",
@@ -102,6 +116,7 @@ class Estimator:
         self.queue_s = 0.0
         self.loss = 0.0
         self.delivered_bps = 0.0
+        self.held = False  # what is overdue may be a burst or a link that has fallen: the next feedback tells
         self.capacity_bps: float | None = None  # what arrived while a queue stood
         self.in_flight_bytes = 0  # sent, and no feedback has told of it yet
         self._times = [0.0] * HISTORY
@@ -110,6 +125,13 @@ class Estimator:
         self._acked_to = 0  # everything before it is told of or given up
         self._batches: deque[_Batch] = deque(maxlen=256)
         self._base: deque[tuple[float, float]] = deque(maxlen=256)  # (arrival, least delay), delays increasing
+        self._base_rtt: deque[tuple[float, float]] = deque(maxlen=256)  # (feedback, round trip), round trips increasing
+        self._highest = -1  # the newest number that arrived
+        self._queued_from_s: float | None = None  # packets have stood in a queue since this arrival
+        self._queued_to_s = 0.0
+        self._resume_bps: float | None = None  # what a link that had a queue carries, to go on with when that is gone
+        self._standing_s = 0.0
+        self._queued_bytes = 0  # arrived since then
         self._newest: deque[float] = deque(maxlen=NEWEST_PACKETS)
         self._capacity_at_s = now_s
         self._last_feedback_s = now_s
@@ -139,9 +161,23 @@ class Estimator:
         """Return from which standing queue on the link is overused: a single packet is one on a slow link."""
         return QUEUE_LIMIT_S + min(PACKET_BITS / self.target_bps, PACKET_LONGEST_S)
 
+    @property
+    def base_rtt_s(self) -> float:
+        """Return the round trip without a queue, the wait for feedback excluded as far as it ever was."""
+        return self._base_rtt[0][1] if self._base_rtt else self.rtt_s
+
     def window_bytes(self, feedback_interval_s: float) -> float:
-        """Return how much may be in flight before all but voice waits: round trip, feedback interval and 0.25 s."""
-        return max(2500.0, self.target_bps / 8 * (self.rtt_s + feedback_interval_s + 0.25))
+        """Return how much may be in flight before all but voice waits: round trip, feedback interval and a margin."""
+        if self.held:
+            return 0.0
+        return max(2500.0, self.target_bps / 8 * (self.base_rtt_s + feedback_interval_s + WINDOW_MARGIN_S))
+
+    def backlog_s(self, now_s: float) -> float:
+        """Return how long the link is still busy with what was sent, as far as a queue stands; else 0.0."""
+        if self.queue_s <= self.queue_limit_s or not self.capacity_bps:
+            return 0.0
+        told_s = now_s - self._last_feedback_s + self.base_rtt_s / 2
+        return max(0.0, self.in_flight_bytes * 8 / self.capacity_bps - told_s)
 
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
         """Take in one feedback that arrived at `now_s`; unknown sequence numbers are ignored."""
@@ -151,6 +187,7 @@ class Estimator:
             return
         size, received, least, newest_sent = 0, 0, 1e9, None
         first = last = 0.0
+        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
         for sequence, arrival_s in enumerate(feedback.arrivals_s, base):
             slot = sequence & _MASK
             packet = self._sizes[slot]
@@ -161,30 +198,58 @@ class Estimator:
             sent_s = self._times[slot]
             delay = arrival_s - sent_s
             self._newest.append(delay)
+            if delay < queued_s:
+                self._queued_from_s = None
+            elif self._queued_from_s is None:
+                self._queued_from_s, self._queued_bytes = arrival_s, 0
+            else:
+                self._queued_bytes += packet
+                self._queued_to_s = arrival_s
             if delay < least:
                 least = delay
             if not received:
                 first = arrival_s
             last = arrival_s
             newest_sent = sent_s
+            newest = sequence
             size += packet
             received += 1
         self._last_feedback_s = now_s
         if newest_sent is not None:
+            self._highest = max(self._highest, newest)
+            self._note_round_trip(max(0.001, now_s - newest_sent), now_s)
             lost = self._give_up(now_s)
             self._note(_Batch(first, last, size, least, received, lost))
-            sample = max(0.001, now_s - newest_sent)
-            self.rtt_s = sample if self.rtt_s > 2 * sample else 0.875 * self.rtt_s + 0.125 * sample
             self._update(now_s)
 
+    def _note_round_trip(self, sample_s: float, now_s: float) -> None:
+        self.rtt_s = sample_s if self.rtt_s > 2 * sample_s else 0.875 * self.rtt_s + 0.125 * sample_s
+        while self._base_rtt and self._base_rtt[-1][1] >= sample_s:
+            self._base_rtt.pop()
+        self._base_rtt.append((now_s, sample_s))
+        while self._base_rtt[0][0] < now_s - BASE_WINDOW_S:
+            self._base_rtt.popleft()
+
+    def _overdue_s(self, now_s: float) -> float:
+        """Return how long the oldest of the packets behind the newest arrival is overdue; 0.0 where few are."""
+        due_s = now_s - self.base_rtt_s
+        last = self._highest + LATE_PACKETS
+        if last >= self._next or self._times[last & _MASK] > due_s - LATE_S:
+            return 0.0
+        return due_s - self._times[(self._highest + 1) & _MASK]
+
     def _give_up(self, now_s: float) -> int:
-        """Count as lost what is older than any feedback could still tell of; return how many packets."""
+        """Count as lost what a feedback passed over and none will tell of any more; return how many packets.
+
+        What lies behind the newest arrival may still stand in a queue of seconds.
+        """
         lost = 0
         oldest = max(self._acked_to, self._next - HISTORY)
         while oldest < self._next:
             slot = oldest & _MASK
             if self._sizes[slot]:
-                if now_s - self._times[slot] < self.rtt_s + SETTLE_S:
+                age_s = now_s - self._times[slot]
+                if age_s < (self.rtt_s + SETTLE_S if oldest < self._highest else LONGEST_QUEUE_S):
                     break
                 self.in_flight_bytes -= self._sizes[slot]
                 self._sizes[slot] = 0
@@ -204,8 +269,13 @@ class Estimator:
         while self._base[0][0] < batch.last_arrival_s - BASE_WINDOW_S:
             self._base.popleft()
 
-    def _measure(self) -> None:
-        self.queue_s = min(self._newest) - self._base[0][1]
+    def _measure(self, now_s: float) -> None:
+        self._standing_s = min(self._newest) - self._base[0][1]
+        overdue_s = self._overdue_s(now_s)
+        self.queue_s = self._standing_s
+        if overdue_s > self.queue_limit_s + LATE_S:  # a burst of the pacer or a probe is no queue
+            self.queue_s = max(self.queue_s, overdue_s)
+        self.held = overdue_s > QUEUE_LIMIT_S
         newest = self._batches[-1].last_arrival_s
         size = received = lost = 0
         start = None
@@ -223,7 +293,7 @@ class Estimator:
         self.loss = lost / told if told >= LOSS_SAMPLES else 0.0
 
     def _update(self, now_s: float) -> None:
-        self._measure()
+        self._measure(now_s)
         elapsed = min(now_s - self._last_update_s, 1.0)
         self._last_update_s = now_s
         limit_s = self.queue_limit_s
@@ -234,15 +304,29 @@ class Estimator:
                 self._last_loss_cut_s = now_s
                 self._set(self.target_bps * (1 - 0.5 * self.loss), Reason.LOSS)  # gcc-02 section 6
         elif self.queue_s < limit_s / 2:
+            if self._resume_bps is not None:
+                self._set(max(self.target_bps, self._resume_bps), Reason.QUEUE)
+                self._resume_bps = None
             self._grow(now_s, elapsed)
 
     def _cut(self, now_s: float) -> None:
         """Go below what arrives, the lower the longer the queue, so that it is gone in about a second."""
-        self.capacity_bps = self.delivered_bps
+        carried_bps = self._carried_bps()
+        self.capacity_bps = carried_bps
         self._capacity_at_s = now_s
         self._last_cut_s = now_s
+        self._resume_bps = carried_bps * DECREASE
         drain = max(0.5, 1.0 - self.queue_s)
-        self._set(min(self.target_bps, self.delivered_bps * min(DECREASE, drain)), Reason.QUEUE)
+        self._set(min(self.target_bps, carried_bps * min(DECREASE, drain)), Reason.QUEUE)
+
+    def _carried_bps(self) -> float:
+        """Return what the link carries while a queue stands, by the packets that stood in it where they are enough."""
+        span_s = self._queued_to_s - self._queued_from_s if self._queued_from_s is not None else 0.0
+        if span_s >= QUEUED_SPAN_S:
+            return min(self.delivered_bps, self._queued_bytes * 8 / span_s)
+        if self._standing_s > self.queue_limit_s or self.queue_s < 2 * self.queue_limit_s:
+            return self.delivered_bps
+        return min(self.delivered_bps, self.target_bps * UNKNOWN_DECREASE)
 
     def _grow(self, now_s: float, elapsed: float) -> None:
         if now_s - self._last_cut_s < self.rtt_s + SETTLE_S:

@@ -56,6 +56,43 @@ def test_a_drop_is_followed_at_once_and_a_rise_within_fifteen_seconds():
     assert least_target(samples, 65, 90) > 0.75 * 512e3
 
 
+@pytest.mark.parametrize("phase_s", [0.0, 0.06, 0.12, 0.18])
+def test_a_deep_queue_is_gone_two_seconds_after_a_drop(phase_s):
+    """A host's whole picture, and the link falls to an eighth: two seconds later no queue is left of it."""
+    link = Link(lambda now_s: 512e3 if now_s < 20 + phase_s else 64e3, 0.04, queue_limit_s=5.0)
+    samples = Run(link, 0.08, wanted_bps=300e3).samples(40)
+    assert queue_at(samples, 20, 22) > 0.5
+    assert queue_at(samples, 22 + phase_s, 40) < 0.45
+    assert mean_target(samples, 25, 40) > 0.75 * 64e3
+
+
+def test_what_stands_in_a_queue_is_not_given_up():
+    """Packets behind the newest arrival are on their way for seconds; those that a feedback passed over are lost."""
+    estimator = Estimator(0.0)
+    for number in range(30):
+        estimator.sent(1000, 0.01 * number)
+    estimator.on_feedback(twcc.Feedback(1, 2, 0, 0, (0.05, None, 0.07)), 0.35)
+    assert estimator.in_flight_bytes == 28_000
+    estimator.on_feedback(twcc.Feedback(1, 2, 3, 1, (1.5,)), 1.6)
+    assert (estimator.in_flight_bytes, estimator.held) == (26_000, True)
+    estimator.on_feedback(twcc.Feedback(1, 2, 4, 2, (6.0,)), 6.1)
+    assert estimator.in_flight_bytes == 0
+
+
+def test_a_link_that_carries_for_a_while_what_was_sent_gets_nothing_more():
+    """While a queue stands `backlog_s` tells how long the link is still busy; it runs out by itself."""
+    estimator = Estimator(0.0)
+    assert estimator.backlog_s(1.0) == 0.0
+    for number in range(100):
+        estimator.sent(1000, 0.01 * number)
+    estimator.on_feedback(twcc.Feedback(1, 2, 0, 0, tuple(0.04 + 0.01 * n for n in range(50))), 0.6)
+    estimator.on_feedback(twcc.Feedback(1, 2, 50, 1, (0.7, 0.8, 0.9, 1.0, 1.1)), 1.15)
+    assert estimator.queue_s > 0.3
+    busy_s = estimator.backlog_s(1.15)
+    assert busy_s > 3.0
+    assert estimator.backlog_s(2.15) == pytest.approx(busy_s - 1.0)
+
+
 def test_a_ramp_down_is_followed():
     """A link that loses its rate slowly never has a long queue."""
     link = Link(lambda now_s: max(64e3, 512e3 - now_s * 10e3), 0.04)

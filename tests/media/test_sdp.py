@@ -147,7 +147,8 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     assert "a=ssrc:11 cname:tropa" in section(answer, "audio")
     number = offer.sections[1].extension_id(TRANSPORT_CC_URI)
     assert f"a=extmap:{number} {TRANSPORT_CC_URI}" in video and plan.video.transport_cc == number
-    assert video.index("b=AS:30") == video.index("c=IN IP4 0.0.0.0") + 1
+    assert video.index("b=AS:48") == video.index("c=IN IP4 0.0.0.0") + 1
+    assert any("x-google-max-bitrate=48" in line for line in section(answer, "audio"))
 
 
 def test_viewer_without_the_codec_gets_what_the_server_encodes() -> None:

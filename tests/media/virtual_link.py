@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from media import twcc
 from media.cc.estimator import Estimator
 from media.cc.prober import Prober
+from media.flow import CLOGGED_S
 
 STEP_S = 0.005
 VOICE_S = 0.06
@@ -65,7 +66,7 @@ class Run:
 
     link: Link
     rtt_s: float
-    feedback_s: float = 0.263
+    feedback_s: float = 0.24
     wanted_bps: float = 600_000
     voice_bytes: int = 180
     picture_bytes: int = 500
@@ -95,9 +96,10 @@ class Run:
             if self.meanwhile is not None:
                 self.meanwhile(now_s, self.link)
             if now_s >= voice_s:
-                send(self.voice_bytes)
                 voice_s += VOICE_S
-                credit -= self.voice_bytes
+                if estimator.backlog_s(now_s) < CLOGGED_S:
+                    send(self.voice_bytes)
+                    credit -= self.voice_bytes
             credit = min(credit + estimator.target_bps / 8 * STEP_S, 1500)
             backlog = min(backlog + min(self.wanted_bps, estimator.target_bps) / 8 * STEP_S, 3000)
             if cluster is not None:
