@@ -195,9 +195,10 @@ class Forwarder:
 
     @property
     def carried(self) -> Carried:
-        """Return what has been sent so far, as it weighs on the wire; repeats without RTX are left out."""
-        voice = _weight(self.audio and self.audio.stream)
-        return Carried(_weight(self.video and self.video.stream) + _weight(self.repair), voice)
+        """Return what has been sent so far; repeats without RTX are left out."""
+        streams = (self.video and self.video.stream, self.repair, self.audio and self.audio.stream)
+        picture, repair, voice = (0 if stream is None else stream.octets for stream in streams)
+        return Carried(picture + repair, voice)
 
     def finish_picture(self, limit: int, now_s: float) -> bool:
         """Send the rest of a picture above layer `limit` that has been begun; false while some of it has not come.
@@ -316,10 +317,6 @@ class Forwarder:
         self._echoes[middle] = now_s
         if len(self._echoes) > ECHOES_KEPT:
             del self._echoes[next(iter(self._echoes))]
-
-
-def _weight(stream: SendStream | None) -> int:
-    return 0 if stream is None else stream.octets + stream.packets * HEADER_BYTES
 
 
 def clocks_of(tracks: list[Track], unix_s: float, now_s: float) -> list[tuple[float, int]]:

@@ -172,7 +172,7 @@ class Ladder:
         for viewer in self.viewers:
             flow = viewer.flow
             if flow is None:
-                if viewer.told is not None and viewer.told.short and viewer.unmeasured:
+                if viewer.told is not None and viewer.told.short and viewer.live_video:
                     self._measure(viewer, now_s)
                 continue
             if flow.deaf(now_s):

@@ -22,7 +22,7 @@ LOSS_LOW, LOSS_HIGH = 0.02, 0.10  # the same section
 LOSS_PACKETS = 20  # a share of fewer says nothing
 LOSS_LEAST_S = 1.0
 RATE_WINDOW_S = 2.0
-SHORT = 0.92  # of what is sent; less is a shortage
+SHORT, SHORT_S = 0.8, 2.0  # of what is sent, for so long: a client's first REMB is no more than what came, or less
 CEILING_BPS = 8e6
 SEND_TIME_PER_S = 1024
 """abs-send-time is 6.18 fixed point in 24 bits; a millisecond is 1/1024 s in the upper 16, the lower 8 stay zero."""
@@ -30,7 +30,7 @@ SEND_TIME_PER_S = 1024
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """Bytes on the wire to a viewer since the start."""
+    """Bytes of RTP payload sent to a viewer since the start: some clients count headers into REMB, some do not."""
 
     picture: int
     voice: int
@@ -52,6 +52,8 @@ class Told:
         self._loss_s: float | None = None
         self._expected = self._lost = 0.0
         self._highest: dict[int, int] = {}
+        self._short_s = 0.0
+        self._weighed_s: float | None = None
         self._carried: deque[tuple[float, Carried]] = deque()
 
     @property
@@ -62,9 +64,8 @@ class Told:
 
     @property
     def short(self) -> bool:
-        """Whether what is sent is more than the viewer gets."""
-        picture_bps, voice_bps = self._rates()
-        return self.target_bps < SHORT * (picture_bps + voice_bps)
+        """Whether what is sent has been more than the viewer gets, for a while."""
+        return self._short_s >= SHORT_S
 
     def refill(self, now_s: float) -> float:
         """Return the credit of one who is not measured."""
@@ -94,6 +95,7 @@ class Told:
         elif self._remb_bps is not None:
             self._remb_bps = max(told_bps, self._remb_bps * GROWTH_PER_S ** (now_s - self._remb_s))
         self._remb_s = now_s
+        self._weigh(now_s)
 
     def on_report(self, block: ReportBlock, carried: Carried, now_s: float) -> None:
         """Take the share lost of one stream; a judgement needs packets enough, and a second."""
@@ -109,6 +111,13 @@ class Told:
         if self._expected >= LOSS_PACKETS and since_s >= LOSS_LEAST_S:
             self._judge(self._lost / self._expected, min(since_s, RATE_WINDOW_S))
             self._expected, self._lost, self._loss_s = 0.0, 0.0, now_s
+        self._weigh(now_s)
+
+    def _weigh(self, now_s: float) -> None:
+        """Follow for how long there has been a shortage."""
+        since_s = 0.0 if self._weighed_s is None else now_s - self._weighed_s
+        self._weighed_s = now_s
+        self._short_s = self._short_s + since_s if self.target_bps < SHORT * sum(self._rates()) else 0.0
 
     def _judge(self, share: float, since_s: float) -> None:
         if share > LOSS_HIGH:
