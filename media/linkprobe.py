@@ -259,8 +259,11 @@ class LinkProbe:
             self._forget(self._oldest)
 
     def _carried_bps(self) -> float:
-        """Return what the full link carried; where it never had a queue, what came through."""
-        if self._busy_s >= BUSY_ENOUGH_S:
+        """Return what the full link carried; where it never had a queue, what came through.
+
+        TCP hands over in bursts what waited for a lost packet: there only the whole span tells.
+        """
+        if self._busy_s >= BUSY_ENOUGH_S and not self._slack_s:
             return self._busy_bytes * 8 / self._busy_s
         if len(self._held) < 2 or self._held[-1][0] <= self._held[0][0]:
             return self._delivered_bps()

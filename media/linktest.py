@@ -37,7 +37,7 @@ HEADER_BYTES = 20 + WIRE_OVERHEAD_BYTES
 PICTURE = PictureRequest(CEILING_BPS // 1000, start_kbps=100)
 """From 100 kbit/s a browser's first probes ask for 300 and 600; it goes on from there while the link carries it."""
 CLOCK_HZ = 90_000
-TCP_SLACK_S = 0.4
+TCP_SLACK_S = 1.0
 
 
 class Busy(Exception):

@@ -82,13 +82,20 @@ def shown(rows: list[LinkTest]) -> list[dict]:
             "name": row.name,
             "down": linkwords.rate(row.down_kbps),
             "up": linkwords.rate(row.up_kbps),
-            "rtt": _("%(ms)d ms", ms=row.rtt_ms) if row.rtt_ms is not None else "–",
-            "loss": linkwords.percent(row.loss_percent) if row.loss_percent is not None else "–",
-            "way": row.way.upper(),
+            "path": ", ".join(_path(row)),
             "gets": linkwords.gets(row.down_kbps, row.loss_percent),
         }
         for row in rows
     ]
+
+
+def _path(row: LinkTest) -> list[str]:
+    said = []
+    if row.rtt_ms is not None:
+        said.append(_("%(ms)d ms", ms=row.rtt_ms))
+    if row.loss_percent is not None:
+        said.append(_("lost %(percent)s", percent=linkwords.percent(row.loss_percent)))
+    return [*said, row.way.upper()]
 
 
 def _strings() -> dict[str, str]:

@@ -144,7 +144,7 @@ def finish(row: LinkTest, claims: Claims, now: datetime) -> LinkTest:
     reports = media_reports(row)
     up, down = row.up_kbps, None
     if "up_kbps" in reports["up"]:
-        up = linktest.bounded_kbps(reports["up"]["up_kbps"])
+        up = max(up or 0, linktest.bounded_kbps(reports["up"]["up_kbps"]))
     report = reports["down"]
     if "down_kbps" in report:
         way = Way.TCP if report.get("way") == "tcp" else Way.UDP
