@@ -79,6 +79,10 @@ class Told:
         """Return no bound: what is in flight is not told."""
         return math.inf
 
+    def backlog_s(self, now_s: float) -> float:
+        """Return no wait: what has arrived is not told."""
+        return 0.0
+
     def tick(self, now_s: float) -> None:
         """Nothing changes by time alone."""
 

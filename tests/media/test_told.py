@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
+from media import flow, ladder
+from media import viewer as viewers
 from media.cc.told import CEILING_BPS, Carried, Told
 from media.flow import Flow
 from media.rtcp import ReportBlock
@@ -59,9 +63,9 @@ class Watching:
 
 def test_on_a_good_link_nothing_is_chosen() -> None:
     """REMB beyond what is sent, and losses of 5 %, leave a viewer with all the host's pictures."""
-    for viewer in (Watching(2e6), Watching(2e6, by_remb=False, loss=0.05)):
-        assert set(viewer.pass_time(60)) == {Rung.FULL}
-        assert viewer.flow is None and viewer.told.target_bps == CEILING_BPS
+    for one in (Watching(2e6), Watching(2e6, by_remb=False, loss=0.05)):
+        assert set(one.pass_time(60)) == {Rung.FULL}
+        assert one.flow is None and one.told.target_bps == CEILING_BPS
 
 
 def test_remb_below_what_is_sent_brings_the_rung_that_fits() -> None:
@@ -112,6 +116,15 @@ def test_to_the_egress_loop_it_is_a_purse_without_a_bottom_and_a_clock() -> None
     told.credit -= 10**9
     assert told.credit == told.refill(3.0) == math.inf
     assert (told.sent(100, 1.5), told.sent(100, 65.5)) == (1536, 1536)
+
+
+def test_it_has_all_that_is_asked_of_an_estimator() -> None:
+    """Whatever the shells read of an estimator is here too, but for what feedback and probes need."""
+    unasked = {"on_feedback", "judge_opening", "judge_probe", "next_sequence"}
+    asked: set[str] = set()
+    for module in (flow, ladder, viewers):
+        asked |= set(re.findall(r"\bestimator\.(\w+)", Path(module.__file__).read_text("utf-8")))
+    assert asked - unasked and {name for name in asked - unasked if not hasattr(Told(), name)} == set()
 
 
 def test_no_probes_go_where_nothing_answers_them() -> None:
