@@ -99,6 +99,18 @@ SHAPES: dict[str, tuple[list[bytes], Make]] = {
         _h264_shape,
     ),
 }
+
+
+def _dependency_shape(rng: random.Random) -> bytes:
+    """Write a Dependency Descriptor with up to 64 templates of up to 32 targets, cut off anywhere up to 255 bytes."""
+    size = rng.choice((2, 3, 4, 20, 255))
+    fill = rng.choice((rng.randbytes(size), b"\x00" * size, b"\x55" * size, b"\xaa" * size))
+    return (bytes([rng.randrange(256), 0, 1, 0x80 | rng.randrange(128), rng.randrange(256)]) + fill)[:255]
+
+
+dependency = blend(
+    [bytes.fromhex(known) for known in ("c0000180032006", "800001c08000be4c", "c00002", "80000100")], _dependency_shape
+)
 payloads: dict[str, Make] = {codec: blend(*parts) for codec, parts in SHAPES.items()}
 voice = blend(
     [b"\x18" + bytes(40), b"\x79" + bytes(60), b"\xfb\x03" + bytes(60), b"\xff\xc3\x05\x0a" + bytes(90)], _opus_shape

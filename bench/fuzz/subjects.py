@@ -20,6 +20,7 @@ from media.answer import (
 from media.lowrung import opusjoin
 from media.patching import BadFragment, answer_restart, judge, parse_fragment
 from media.payload import keyframe, layer, opus
+from media.payload.dependency import DescriptorReader
 from media.payload.video import CODECS, Depacketizer
 from media.rtc import ice
 from media.rtc.framing import BadFrame, Deframer
@@ -118,6 +119,16 @@ def _picture(codec: str) -> Callable[[bytes], None]:
     return run
 
 
+def _dependency() -> Callable[[bytes], None]:
+    """Read descriptors of one stream, whose templates stay from one to the next."""
+    reader = DescriptorReader()
+
+    def run(data: bytes) -> None:
+        reader.read(data)
+
+    return run
+
+
 SUBJECTS = (
     Subject("rtp", packets.rtp, _rtp, (MalformedPacket,)),
     Subject("rtcp", packets.control, _rtcp, (MalformedPacket, twcc.MalformedFeedback)),
@@ -126,6 +137,7 @@ SUBJECTS = (
     Subject("sdp", offers.offer, _offer, (SdpError,)),
     Subject("sdp-fragment", offers.fragment, _fragment, (BadFragment,)),
     Subject("tcp-framing", packets.stream, _stream, (BadFrame,)),
+    Subject("dependency", pictures.dependency, _dependency(), (MalformedPacket,)),
     Subject("opus", pictures.voice, _voice, (MalformedPacket,)),
     *(
         Subject(codec.lower(), pictures.payloads[codec], _picture(codec), (MalformedPacket,))
