@@ -18,11 +18,14 @@ from media.rtcp import ReportBlock
 
 AMPLE = 1.2  # REMB beyond so much of what is sent names no limit
 GROWTH_PER_S = 1.05  # gcc-02 section 6: by 5 % with each report, of which there is one a second
+REMB_GROWTH_PER_S = 1.08  # the same, section 5.5: the receiver's own estimate grows no faster
+REMB_HOLDS_S = 5.0  # the losses of who sends REMB are his own estimator's business
+FALLS = 0.97  # REMB that stays where it was is no news of a shortage, whatever burst has just been sent
 LOSS_LOW, LOSS_HIGH = 0.02, 0.10  # the same section
 LOSS_PACKETS = 20  # a share of fewer says nothing
-LOSS_LEAST_S = 1.0
+LOSS_LEAST_S, LOSS_LONGEST_S = 1.0, 3.0
 RATE_WINDOW_S = 2.0
-SHORT, SHORT_S = 0.8, 2.0  # of what is sent, for so long: a client's first REMB is no more than what came, or less
+SHORT, SHORT_S = 0.8, 1.0  # of what is sent, for so long: a client's first REMB is no more than what came, or less
 CEILING_BPS = 8e6
 SEND_TIME_PER_S = 1024
 """abs-send-time is 6.18 fixed point in 24 bits; a millisecond is 1/1024 s in the upper 16, the lower 8 stay zero."""
@@ -47,7 +50,8 @@ class Told:
         self.credit = math.inf
         self.reason = Reason.START
         self._remb_bps: float | None = None
-        self._remb_s = 0.0
+        self._last_remb_bps = 0.0
+        self._remb_s: float | None = None
         self._loss_bps = math.inf
         self._loss_s: float | None = None
         self._expected = self._lost = 0.0
@@ -92,13 +96,15 @@ class Told:
         picture_bps, voice_bps = self._rates()
         covered_bps = picture_bps + (voice_bps if with_voice else 0.0)
         told_bps = rate_bps + (0.0 if with_voice else voice_bps)
-        if rate_bps < AMPLE * covered_bps:
-            if self._remb_bps is None or told_bps < self._remb_bps:
-                self.reason = Reason.QUEUE
+        if rate_bps >= AMPLE * covered_bps:
+            if self._remb_bps is not None:
+                since_s = now_s - self._remb_s
+                self._remb_bps = min(CEILING_BPS, max(told_bps, self._remb_bps * REMB_GROWTH_PER_S**since_s))
+        elif self._remb_bps is None or told_bps > self._remb_bps:
             self._remb_bps = told_bps
-        elif self._remb_bps is not None:
-            self._remb_bps = max(told_bps, self._remb_bps * GROWTH_PER_S ** (now_s - self._remb_s))
-        self._remb_s = now_s
+        elif rate_bps < FALLS * self._last_remb_bps:
+            self._remb_bps, self.reason = told_bps, Reason.QUEUE
+        self._last_remb_bps, self._remb_s = rate_bps, now_s
         self._weigh(now_s)
 
     def on_report(self, block: ReportBlock, carried: Carried, now_s: float) -> None:
@@ -113,7 +119,8 @@ class Told:
         self._lost += expected * block.fraction_lost / 256
         since_s = now_s - (self._loss_s if self._loss_s is not None else -math.inf)
         if self._expected >= LOSS_PACKETS and since_s >= LOSS_LEAST_S:
-            self._judge(self._lost / self._expected, min(since_s, RATE_WINDOW_S))
+            if self._remb_s is None or now_s - self._remb_s > REMB_HOLDS_S:
+                self._judge(self._lost / self._expected, min(since_s, LOSS_LONGEST_S))
             self._expected, self._lost, self._loss_s = 0.0, 0.0, now_s
         self._weigh(now_s)
 
