@@ -76,9 +76,7 @@ class _Packet:
 class LinkProbe:
     """Send what `due` says, tell `on_feedback` what comes back, until `phase` is DONE (then `result`) or DEAF."""
 
-    def __init__(self, now_s: float, slack_s: float = 0.0) -> None:
-        """`slack_s` is what may queue besides: a TCP connection has a queue of its own, and needs it to speed up."""
-        self._slack_s = slack_s
+    def __init__(self, now_s: float) -> None:
         self.credit = 0.0  # nothing waits in front of a measurement; the batch counts it down all the same
         self.phase = Phase.QUIET
         self.result: Result | None = None
@@ -135,6 +133,11 @@ class LinkProbe:
     def _round_trip_s(self) -> float:
         return self._rtt_s if self._rtt_s is not None else 0.3
 
+    @property
+    def rtt_s(self) -> float | None:
+        """Return the shortest round trip so far, None before the first feedback."""
+        return self._rtt_s
+
     # Hearing.
 
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
@@ -158,7 +161,7 @@ class LinkProbe:
         if self.phase is Phase.RAMP:
             dropped = told >= LOSS_SAMPLES and missing >= LOSS_LIMIT * told
             overrun, self._dropping = dropped and self._dropping, dropped
-            if overrun or self._queue_s() > QUEUE_LIMIT_S + self._slack_s + self._longest_s():
+            if overrun or self._queue_s() > QUEUE_LIMIT_S + self._longest_s():
                 self._enter(Phase.HOLD, now_s)
         if self.phase is Phase.HOLD:
             self._rate_bps = min(max(self._delivered_bps(), LEAST_BPS) * self._push(), CEILING_BPS)
@@ -205,7 +208,7 @@ class LinkProbe:
 
     def _push(self) -> float:
         """Return how much of what arrives is sent, so that a short queue stays on the link and no long one."""
-        queue_s = self._queue_s() - self._longest_s() - self._slack_s
+        queue_s = self._queue_s() - self._longest_s()
         if queue_s < 0.08:
             return 1.25
         if queue_s < 0.2:
@@ -259,11 +262,8 @@ class LinkProbe:
             self._forget(self._oldest)
 
     def _carried_bps(self) -> float:
-        """Return what the full link carried; where it never had a queue, what came through.
-
-        TCP hands over in bursts what waited for a lost packet: there only the whole span tells.
-        """
-        if self._busy_s >= BUSY_ENOUGH_S and not self._slack_s:
+        """Return what the full link carried; where it never had a queue, what came through."""
+        if self._busy_s >= BUSY_ENOUGH_S:
             return self._busy_bytes * 8 / self._busy_s
         if len(self._held) < 2 or self._held[-1][0] <= self._held[0][0]:
             return self._delivered_bps()

@@ -37,7 +37,6 @@ HEADER_BYTES = 20 + WIRE_OVERHEAD_BYTES
 PICTURE = PictureRequest(CEILING_BPS // 1000, start_kbps=100)
 """From 100 kbit/s a browser's first probes ask for 300 and 600; it goes on from there while the link carries it."""
 CLOCK_HZ = 90_000
-TCP_SLACK_S = 1.0
 
 
 class Busy(Exception):
@@ -91,7 +90,10 @@ class LinkTest(ABC):
 
 
 class Downlink(LinkTest):
-    """Sends padding as `LinkProbe` says. It travels on the repair stream, where browsers expect probes."""
+    """Sends padding as `LinkProbe` says, on the repair stream, where browsers expect probes.
+
+    Over TCP only the way and its round trip are told.
+    """
 
     def __init__(self, port: MediaPort, offer: Offer, addresses: tuple[str, ...]) -> None:
         """Raises NoCommonCodec where the offer does not ask for a picture with transport-wide feedback."""
@@ -112,6 +114,10 @@ class Downlink(LinkTest):
 
     def _measure(self, now_s: float) -> None:
         self.probe.tick(now_s)
+        if self.way == "tcp" and self.probe.phase is not Phase.QUIET:
+            # TCP hands over in bursts what waited for a lost packet, so that spacing tells nothing of the link.
+            self.peer.close("over TCP")
+            return
         while size := self.probe.due(now_s):
             filling = max(1, min(PADDING_LONGEST_BYTES, size - HEADER_BYTES))
             body = bytes(filling - 1) + bytes([filling])
@@ -126,7 +132,8 @@ class Downlink(LinkTest):
     def _result(self) -> dict | None:
         result = None if self.probe is None else self.probe.result
         if result is None:
-            return None
+            over_tcp = self.over and self.way == "tcp" and self.probe is not None and self.probe.rtt_s is not None
+            return {"rtt_ms": round(self.probe.rtt_s * 1000)} if over_tcp else None
         return {
             "down_kbps": round(result.down_bps / 1000),
             "rtt_ms": round(result.rtt_s * 1000),
@@ -137,8 +144,7 @@ class Downlink(LinkTest):
 
     def connected(self, now_s: float) -> None:
         """Begin."""
-        slack_s = TCP_SLACK_S if isinstance(self.peer.selected, TcpLink) else 0.0
-        self.probe = self._stream.flow = LinkProbe(now_s, slack_s)
+        self.probe = self._stream.flow = LinkProbe(now_s)
 
     def rtp(self, data: bytes, now_s: float) -> None:
         """Drop it: nothing was asked for."""

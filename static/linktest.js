@@ -82,7 +82,7 @@ class Test {
     this.most = begun.most_bytes;
     let claims = {};
     const media = await this.overMedia("down");
-    if (!media) claims = await this.overHttp();
+    if (media?.down_kbps === undefined) claims = await this.overHttp(media ? "down" : "down_http");
     const up = media ? await this.overMedia("up") : null;
     // Browsers go up slowly from where they begin; TCP, which stumbles on slow links, tells fast ones better.
     if (!up || up.up_kbps > FAST_KBPS) await this.upwards(up ? UP_AGAIN_MS : UP_LEAST_MS);
@@ -152,8 +152,8 @@ class Test {
   }
 
   /** Time downloads: a small one to learn how long a good one has to be. */
-  async overHttp() {
-    this.say("down_http");
+  async overHttp(stage) {
+    this.say(stage);
     const trips = [];
     for (let i = 0; i < PINGS; i += 1) {
       const sent = performance.now();

@@ -146,13 +146,14 @@ def finish(row: LinkTest, claims: Claims, now: datetime) -> LinkTest:
     if "up_kbps" in reports["up"]:
         up = max(up or 0, linktest.bounded_kbps(reports["up"]["up_kbps"]))
     report = reports["down"]
+    if claims.down_bytes is not None and claims.down_ms is not None:
+        down = linktest.claimed_kbps(claims.down_bytes, claims.down_ms, row.given_bytes)
     if "down_kbps" in report:
-        way = Way.TCP if report.get("way") == "tcp" else Way.UDP
         down = linktest.bounded_kbps(report["down_kbps"])
-        found = Measured(down, up, report["rtt_ms"], report["loss_percent"], way)
+        found = Measured(down, up, report["rtt_ms"], report["loss_percent"], Way.UDP)
+    elif "rtt_ms" in report:
+        found = Measured(down, up, report["rtt_ms"], None, Way.TCP)
     else:
-        if claims.down_bytes is not None and claims.down_ms is not None:
-            down = linktest.claimed_kbps(claims.down_bytes, claims.down_ms, row.given_bytes)
         found = Measured(down, up, linktest.believed_rtt_ms(claims.rtt_ms), None, Way.HTTP)
     if found.down_kbps is None and found.up_kbps is None:
         raise Problem(

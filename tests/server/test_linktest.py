@@ -98,6 +98,19 @@ def test_over_http_the_browser_is_believed_within_bounds(district, client, as_ap
     assert (answer["way"], answer["down_kbps"], answer["rtt_ms"], answer["loss_percent"]) == ("http", 66, 80, None)
 
 
+def test_over_tcp_the_way_is_the_media_ports_and_the_rate_is_not(client, as_api, media):
+    """Where the media port is reached over TCP alone, it tells way and round trip, and HTTP the rate."""
+    media.reports["down"] = {"state": "done", "way": "tcp", "rtt_ms": 98}
+    headers = as_api("teacher")
+    url = begin(client, headers)
+    measure(client, headers, url)
+    client.get(f"{url}/piece?bytes=32000", headers=headers)
+    claims = {"down_bytes": 32000, "down_ms": 4000, "rtt_ms": 500}
+    answer = client.post(f"{url}/finish", json=claims, headers=headers).json
+    assert (answer["way"], answer["down_kbps"], answer["rtt_ms"]) == ("tcp", 66, 98)
+    assert any("UDP port 8443" in text for text in answer["advice"])
+
+
 def test_an_upload_is_timed_by_how_it_came(district, client, as_api, media):
     """The shell's note of the body's arrival decides; bytes count even where it could not tell."""
     headers = as_api("teacher") | {"Content-Type": "application/octet-stream"}
