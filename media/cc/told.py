@@ -25,7 +25,7 @@ LOSS_LOW, LOSS_HIGH = 0.02, 0.10  # the same section
 LOSS_PACKETS = 20  # a share of fewer says nothing
 LOSS_LEAST_S, LOSS_LONGEST_S = 1.0, 3.0
 RATE_WINDOW_S = 2.0
-SHORT, SHORT_S = 0.8, 1.0  # of what is sent, for so long: a client's first REMB is no more than what came, or less
+SHORT, SHORT_S = 0.65, 1.0  # of what is sent, for so long: a client's first REMB is no more than what came, or less
 CEILING_BPS = 8e6
 SEND_TIME_PER_S = 1024
 """abs-send-time is 6.18 fixed point in 24 bits; a millisecond is 1/1024 s in the upper 16, the lower 8 stay zero."""

@@ -42,7 +42,13 @@ async def test_ffmpeg_to_ten_viewers(door: MediaDoor, clip: Path) -> None:
         return (await room(door, "lesson")).get("state") == "live"
 
     await until(live, "the lesson is live")
-    joined = [await w.watch(f"{door.url}/whep/lesson", f"guest:{i}") for i, w in enumerate(watchers)]
+
+    def unjudged(answer: str) -> str:
+        """Keep ten clients in one busy loop from taking their own lag for a slow link."""
+        return re.sub(r"a=(rtcp-fb:\d+ goog-remb|extmap:\d+ \S+abs-send-time)\r\n", "", answer)
+
+    url = f"{door.url}/whep/lesson"
+    joined = [await w.watch(url, f"guest:{i}", unjudged) for i, w in enumerate(watchers)]
     assert joined == [201] * 10
 
     async def all_there() -> bool:
