@@ -145,5 +145,5 @@ class Flow:
         if self._opening and now_s - self._began_s < OPENING_WAIT_S:
             return self.standing
         pressure = PRESSURE.get(self.estimator.reason, Why.LINK)
-        self.standing = choose(self.standing, costs, voice, self.estimator.target_bps, self.mode, pressure, now_s)
+        self.standing = choose(self.standing, costs, voice, self.estimator.lasting_bps, self.mode, pressure, now_s)
         return self.standing

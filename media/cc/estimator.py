@@ -166,6 +166,11 @@ class Estimator:
         """Return the round trip without a queue, the wait for feedback excluded as far as it ever was."""
         return self._base_rtt[0][1] if self._base_rtt else self.rtt_s
 
+    @property
+    def lasting_bps(self) -> float:
+        """Return the rate to choose by: while a queue runs out the target is lower than what will be sent after it."""
+        return max(self.target_bps, self._resume_bps or 0.0)
+
     def window_bytes(self, feedback_interval_s: float) -> float:
         """Return how much may be in flight before all but voice waits: round trip, feedback interval and a margin."""
         if self.held:
@@ -310,8 +315,14 @@ class Estimator:
             self._grow(now_s, elapsed)
 
     def _cut(self, now_s: float) -> None:
-        """Go below what arrives, the lower the longer the queue, so that it is gone in about a second."""
+        """Go below what arrives, the lower the longer the queue, so that it is gone in about a second.
+
+        A queue that is still short and of which too little has arrived to tell a rate is left to the next feedback.
+        """
         carried_bps = self._carried_bps()
+        if carried_bps is None:
+            self.held = self.in_flight_bytes > 0
+            return
         self.capacity_bps = carried_bps
         self._capacity_at_s = now_s
         self._last_cut_s = now_s
@@ -319,12 +330,14 @@ class Estimator:
         drain = max(0.5, 1.0 - self.queue_s)
         self._set(min(self.target_bps, carried_bps * min(DECREASE, drain)), Reason.QUEUE)
 
-    def _carried_bps(self) -> float:
-        """Return what the link carries while a queue stands, by the packets that stood in it where they are enough."""
+    def _carried_bps(self) -> float | None:
+        """Return what the link carries, by the packets that stood in its queue: idle time before them tells nothing."""
         span_s = self._queued_to_s - self._queued_from_s if self._queued_from_s is not None else 0.0
         if span_s >= QUEUED_SPAN_S:
-            return min(self.delivered_bps, self._queued_bytes * 8 / span_s)
-        if self._standing_s > self.queue_limit_s or self.queue_s < 2 * self.queue_limit_s:
+            return self._queued_bytes * 8 / span_s
+        if self.queue_s < 2 * self.queue_limit_s:
+            return None
+        if self._standing_s > self.queue_limit_s:
             return self.delivered_bps
         return min(self.delivered_bps, self.target_bps * UNKNOWN_DECREASE)
 
@@ -367,6 +380,7 @@ class Estimator:
         silent = now_s - max(self._last_feedback_s, self._last_cut_s)
         if self.in_flight_bytes > 0 and silent > SILENCE_S + self.rtt_s:
             self._last_cut_s = now_s
+            self._resume_bps, self.held = None, False
             self._set(self.target_bps * SILENCE_DECREASE, Reason.SILENCE)
 
     def _set(self, bps: float, reason: Reason) -> None:

@@ -67,6 +67,11 @@ class Told:
         return max(FLOOR_BPS, min(told_bps, self._loss_bps, CEILING_BPS))
 
     @property
+    def lasting_bps(self) -> float:
+        """Return the rate to choose by."""
+        return self.target_bps
+
+    @property
     def short(self) -> bool:
         """Whether what is sent has been more than the viewer gets, for a while."""
         return self._short_s >= SHORT_S

@@ -56,14 +56,53 @@ def test_a_drop_is_followed_at_once_and_a_rise_within_fifteen_seconds():
     assert least_target(samples, 65, 90) > 0.75 * 512e3
 
 
-@pytest.mark.parametrize("phase_s", [0.0, 0.06, 0.12, 0.18])
-def test_a_deep_queue_is_gone_two_seconds_after_a_drop(phase_s):
+@pytest.mark.parametrize(
+    ("phase_s", "feedback_s"), [(0.0, 0.24), (0.06, 0.24), (0.12, 0.24), (0.18, 0.24), (0.0, 0.05)]
+)
+def test_a_deep_queue_is_gone_two_seconds_after_a_drop(phase_s, feedback_s):
     """A host's whole picture, and the link falls to an eighth: two seconds later no queue is left of it."""
     link = Link(lambda now_s: 512e3 if now_s < 20 + phase_s else 64e3, 0.04, queue_limit_s=5.0)
-    samples = Run(link, 0.08, wanted_bps=300e3).samples(40)
-    assert queue_at(samples, 20, 22) > 0.5
+    samples = Run(link, 0.08, feedback_s=feedback_s, wanted_bps=300e3).samples(40)
+    assert queue_at(samples, 20, 22) > 0.4
     assert queue_at(samples, 22 + phase_s, 40) < 0.45
     assert mean_target(samples, 25, 40) > 0.75 * 64e3
+
+
+@pytest.mark.parametrize("feedback_s", [0.05, 0.24])
+@pytest.mark.parametrize(("rate_kbps", "wanted_bps", "keyframe_bytes"), [(64, 26e3, 2000), (128, 75e3, 4000)])
+def test_keyframes_do_not_cost_the_rung_however_often_feedback_comes(rate_kbps, wanted_bps, keyframe_bytes, feedback_s):
+    """A keyframe beside the voice queues for a moment on a link that was half idle: that tells its rate, not less."""
+    link = Link(rate_kbps * 1e3, 0.04)
+    run = Run(link, 0.08, feedback_s=feedback_s, wanted_bps=wanted_bps, keyframe_bytes=keyframe_bytes)
+    samples = run.samples(90)
+    assert least_target(samples, 10, 90) > 0.82 * rate_kbps * 1e3
+    assert queue_at(samples, 10, 90) < 0.25
+
+
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1, 0.24, 0.5])
+def test_a_link_that_was_idle_is_judged_by_what_stood_in_its_queue(feedback_s):
+    """Voice alone for two seconds, then more than the link carries: what to go on with is its rate."""
+    estimator = Estimator(0.0)
+    link, arrivals, told, report_s = Link(64e3, 0.04, queue_limit_s=9.0), [], 0, 0.0
+    events = [(0.12 * n, 180) for n in range(17)] + [(2.0 + 0.03 * n, 400) for n in range(17)]
+    lasting = []
+    for step in range(700):
+        now_s = step * 0.005
+        while events and events[0][0] <= now_s:
+            size = events.pop(0)[1]
+            estimator.sent(size, now_s)
+            arrivals.append(link.send(size, now_s))
+        if now_s >= report_s:
+            report_s += feedback_s
+            ready = tuple(at for at in arrivals[told:] if at <= now_s - 0.04)
+            if ready:
+                estimator.on_feedback(twcc.Feedback(1, 2, told, 0, ready), now_s)
+                told += len(ready)
+            if estimator.reason is Reason.QUEUE:
+                lasting.append(estimator.lasting_bps)
+    assert lasting
+    assert min(lasting) > 0.7 * 64e3
+    assert estimator.target_bps < 64e3
 
 
 def test_what_stands_in_a_queue_is_not_given_up():

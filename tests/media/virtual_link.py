@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from media import twcc
 from media.cc.estimator import Estimator
 from media.cc.prober import Prober
-from media.flow import CLOGGED_S
+from media.flow import CLOGGED_S, FEEDBACK_INTERVAL_S
 
 STEP_S = 0.005
 VOICE_S = 0.06
+KEYFRAME_S = 4.0
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Run:
     wanted_bps: float = 600_000
     voice_bytes: int = 180
     picture_bytes: int = 500
+    keyframe_bytes: int = 0  # added to what waits each KEYFRAME_S
     meanwhile: Callable[[float, Link], None] | None = None
     silent: tuple[float, float] = (0.0, 0.0)  # no feedback leaves the viewer in this span
 
@@ -79,7 +81,7 @@ class Run:
         now_s, voice_s, report_s, credit, backlog = 0.0, 0.0, self.feedback_s, 0.0, 0.0
         arrived: list[tuple[float, int]] = []
         reports: list[tuple[float, bytes]] = []
-        highest = -1
+        highest, key_s = -1, KEYFRAME_S
         cluster, left, next_probe_s = None, 0, 0.0
         made = []
 
@@ -102,6 +104,9 @@ class Run:
                     credit -= self.voice_bytes
             credit = min(credit + estimator.target_bps / 8 * STEP_S, 1500)
             backlog = min(backlog + min(self.wanted_bps, estimator.target_bps) / 8 * STEP_S, 3000)
+            if now_s >= key_s:
+                key_s += KEYFRAME_S
+                backlog += self.keyframe_bytes
             if cluster is not None:
                 while left and now_s >= next_probe_s:
                     prober.sent(send(cluster.size_bytes), cluster.size_bytes)
@@ -109,7 +114,7 @@ class Run:
                     next_probe_s += cluster.interval_s
                 cluster = cluster if left else None
             elif min(credit, backlog) > self.picture_bytes and estimator.in_flight_bytes < estimator.window_bytes(
-                self.feedback_s
+                max(self.feedback_s, FEEDBACK_INTERVAL_S)
             ):
                 send(self.picture_bytes)
                 credit -= self.picture_bytes
