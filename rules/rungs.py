@@ -1,7 +1,8 @@
 """Pure: what of a lesson a viewer gets for the rate that his link carries.
 
-Voice outranks everything; down at once, up with patience. Costs are bit/s on the wire, headers included, and come from
-the caller: measured for what is forwarded, planned for what the server encodes itself.
+Voice outranks everything; down at once, but for a small shortage, which is borne for a moment; up with patience. Costs
+are bit/s on the wire, headers included, and come from the caller: measured for what is forwarded, planned for what the
+server encodes itself.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ BEST = {Mode.AUTO: Rung.FULL, Mode.SAVER: Rung.LOW, Mode.VOICE: Rung.VOICE}
 RESERVE = 0.05  # of the budget, for retransmissions and reports
 UP_MARGIN = 1.06  # a rung is entered with a little to spare, so that it is not left at once
 STAY_MARGIN = 0.92  # and kept while most of its need is there: a change costs a second of picture
+BEAR_MARGIN = 0.75  # of its need: less is given up at once, more is borne for a moment
+BEAR_S = 2.0  # what a page or a file of another program takes of a slow link is over by then; the pacer holds the rate
 UP_HOLD_S = 2.0  # the link must have carried more for this long
 UP_HOLD_LONGEST_S = 24.0
 FAILED_WITHIN_S = 10.0  # a way up that is taken back sooner was an error: next time wait twice as long
@@ -75,6 +78,7 @@ class Standing:
     went_up_s: float
     hold_s: float = UP_HOLD_S
     better_since_s: float | None = None
+    short_since_s: float | None = None
 
 
 def begin(now_s: float, rung: Rung = Rung.VOICE) -> Standing:
@@ -96,7 +100,11 @@ def choose(
     ceiling = BEST[mode]
     best = _best(costs, voice, usable / UP_MARGIN, ceiling)
     keep = min(standing.rung, ceiling)
-    if keep != Rung.VOICE and (keep not in costs or costs[keep] + _voice(voice, keep) > usable / STAY_MARGIN):
+    short = keep != Rung.VOICE and (keep not in costs or costs[keep] + _voice(voice, keep) > usable / STAY_MARGIN)
+    if short and _borne(standing, keep, costs, voice, usable, now_s):
+        since_s = now_s if standing.short_since_s is None else standing.short_since_s
+        return replace(standing, short_since_s=since_s, better_since_s=None)
+    if short:
         return _down(
             standing, _best(costs, voice, usable / STAY_MARGIN, min(ceiling, keep)), voice, usable, pressure, now_s
         )
@@ -106,20 +114,30 @@ def choose(
         why = _resting_why(standing, costs, ceiling, mode)
         low_voice = _low_voice(voice, keep, usable, standing.low_voice)
         hold_s = UP_HOLD_S if now_s - standing.since_s > FORGIVEN_AFTER_S else standing.hold_s
-        if (why, low_voice, hold_s, None) == (
+        if (why, low_voice, hold_s, None, None) == (
             standing.why,
             standing.low_voice,
             standing.hold_s,
             standing.better_since_s,
+            standing.short_since_s,
         ):
             return standing  # nearly always, and for hundreds of viewers ten times a second
-        return replace(standing, why=why, low_voice=low_voice, hold_s=hold_s, better_since_s=None)
+        return replace(standing, why=why, low_voice=low_voice, hold_s=hold_s, better_since_s=None, short_since_s=None)
     since_s = standing.better_since_s if standing.better_since_s is not None else now_s
     if now_s - since_s < standing.hold_s:
-        return replace(standing, better_since_s=since_s)
+        return replace(standing, better_since_s=since_s, short_since_s=None)
     why = Why.FITS if standing.why is Why.START else Why.RECOVERED
     up = _settle(standing, best, voice, usable, why, now_s)
     return replace(up, went_up_s=now_s, hold_s=max(standing.hold_s, UP_HOLD_S))
+
+
+def _borne(
+    standing: Standing, keep: Rung, costs: Mapping[Rung, float], voice: Voice, usable: float, now_s: float
+) -> bool:
+    """Whether a small shortage may still pass: pictures wait meanwhile, the voice does not."""
+    if keep != standing.rung or keep not in costs or costs[keep] + _voice(voice, keep) > usable / BEAR_MARGIN:
+        return False
+    return standing.short_since_s is None or now_s - standing.short_since_s < BEAR_S
 
 
 def _best(costs: Mapping[Rung, float], voice: Voice, usable: float, ceiling: Rung) -> Rung:
@@ -158,6 +176,7 @@ def _settle(standing: Standing, rung: Rung, voice: Voice, usable: float, why: Wh
         why=why,
         since_s=now_s,
         better_since_s=None,
+        short_since_s=None,
     )
 
 
