@@ -84,8 +84,10 @@ class Flow:
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
         """Take in what the viewer says about arrivals."""
         self.heard = True
+        if self.prober.waiting:
+            sizes = self.estimator.sizes(feedback)
+            self.prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s, sizes)
         self.estimator.on_feedback(feedback, now_s)
-        self.prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s)
 
     def deaf(self, now_s: float) -> bool:
         """Whether the viewer has agreed to feedback and sends none."""

@@ -184,6 +184,11 @@ class Estimator:
         told_s = now_s - self._last_feedback_s + self.base_rtt_s / 2
         return max(0.0, self.in_flight_bytes * 8 / self.capacity_bps - told_s)
 
+    def sizes(self, feedback: Feedback) -> list[int]:
+        """Return the bytes of the packets that a feedback is about; 0 for those that an earlier one told of."""
+        base = feedback.base_sequence
+        return [self._sizes[(base + offset) & _MASK] for offset in range(len(feedback.arrivals_s))]
+
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
         """Take in one feedback that arrived at `now_s`; unknown sequence numbers are ignored."""
         delta = (feedback.base_sequence - self._next) & 0xFFFF

@@ -2,7 +2,8 @@
 
 A short cluster is sent faster than the estimate; the spacing of its arrivals tells what the link carries (the idea of
 packet pairs; draft-ietf-rmcat-gcc-02 leaves probing to the sender). A cluster that fails must not be heard: it is small
-enough that the queue it leaves stays under COST_S.
+enough that the queue it leaves stays under COST_S. What else arrives in the midst of it has taken its share of the link
+and counts: a packet of voice among six of padding would make 64 kbit/s look like 55.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ class Cluster:
 class Prober:
     """Plan the probes of one viewer."""
 
-    __slots__ = ("_arrivals", "_asked_s", "_before_bps", "_next_s", "_pause_s", "_sizes", "_until_s")
+    __slots__ = ("_arrivals", "_asked_s", "_before_bps", "_next_s", "_others", "_pause_s", "_sizes", "_until_s")
 
     def __init__(self, now_s: float) -> None:
         self._next_s = now_s + FIRST_S
         self._pause_s = PAUSE_S
         self._sizes: dict[int, int] = {}
         self._arrivals: list[tuple[float, int]] = []
+        self._others: list[tuple[float, int]] = []
         self._asked_s: float | None = None
         self._until_s = 0.0
         self._before_bps = 0.0
@@ -67,27 +69,43 @@ class Prober:
         self._asked_s, self._until_s, self._before_bps = now_s, until_s, before_bps
         self._sizes.clear()
         self._arrivals.clear()
+        self._others.clear()
 
     def sent(self, sequence: int, size_bytes: int) -> None:
         """Note that a packet of the cluster went out under this transport-wide number."""
         self._sizes[sequence & 0xFFFF] = size_bytes
 
-    def on_arrivals(self, base_sequence: int, arrivals_s: tuple[float | None, ...]) -> None:
-        """Pick the cluster's packets out of a feedback."""
+    @property
+    def waiting(self) -> bool:
+        """Whether some of a cluster has not been told of."""
+        return bool(self._sizes)
+
+    def on_arrivals(self, base_sequence: int, arrivals_s: tuple[float | None, ...], sizes: list[int]) -> None:
+        """Pick the cluster's packets out of a feedback, and the others beside them with their `sizes` in bytes."""
         if not self._sizes:
             return
         for offset, arrival_s in enumerate(arrivals_s):
-            size = self._sizes.pop((base_sequence + offset) & 0xFFFF, None) if arrival_s is not None else None
+            if arrival_s is None:
+                continue
+            size = self._sizes.pop((base_sequence + offset) & 0xFFFF, None)
             if size is not None:
                 self._arrivals.append((arrival_s, size))
+            elif sizes[offset]:
+                self._others.append((arrival_s, sizes[offset]))
 
     def due(self, now_s: float) -> list[tuple[float, int]] | None:
-        """Return the cluster's arrivals once its answer must have come (or all of it has), else None."""
+        """Return what arrived from the cluster's first packet to its last, once its answer must have come, else None.
+
+        Where too few of the cluster came to be judged nothing is put with them.
+        """
         if self._asked_s is None or (now_s < self._until_s and (self._sizes or not self._arrivals)):
             return None
         self._asked_s = None
         self._sizes.clear()
-        return self._arrivals
+        if len(self._arrivals) < PACKETS - 2:
+            return self._arrivals
+        first_s, last_s = min(self._arrivals)[0], max(self._arrivals)[0]
+        return sorted(self._arrivals + [other for other in self._others if first_s < other[0] < last_s])
 
     def judged(self, now_s: float, rate_bps: float | None) -> None:
         """Plan the next probe by what this one proved."""

@@ -8,6 +8,7 @@ import pylibsrtp
 import pytest
 
 from media import twcc
+from media.cc.estimator import PROBE_MARGIN
 from media.cc.prober import PACKETS
 from media.flow import BURST_BYTES, DEBT_S, OPENING_S, PADDING_BYTES, Flow
 from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, SendStream, srtp_handle
@@ -49,6 +50,24 @@ def test_the_first_cluster_tells_the_link(link_kbps: int) -> None:
     """Before any picture the estimate is within a fifth of what the link carries, above or below the blind guess."""
     estimate = measured(link_kbps * 1e3).estimator.target_bps
     assert 0.8 <= estimate / (link_kbps * 1e3) <= 1.0
+
+
+def test_voice_among_the_padding_counts() -> None:
+    """What crosses the link between the first and the last padding packet has taken its share, and is reckoned."""
+    flow = Flow(0.0)
+    flow.sent(180, 0.2)
+    flow.plan_probe(1e6, OPENING_S)
+    sizes = [180]
+    for _ in range(PACKETS // 2):
+        flow.sent(size := flow.padding_due(OPENING_S), OPENING_S)
+        flow.padded(size)
+        sizes.append(size)
+    flow.sent(180, OPENING_S)
+    sizes += [180, *probe(flow, OPENING_S)]
+    arrivals = [1.0 + sum(sizes[: index + 1]) * 8 / 64e3 for index in range(len(sizes))]
+    answer(flow, 0, arrivals, OPENING_S + 0.3)
+    flow.plan_probe(1e6, OPENING_S + 0.3)
+    assert flow.estimator.target_bps == pytest.approx(PROBE_MARGIN * 64e3, rel=0.01)
 
 
 def test_no_picture_is_chosen_before_the_link_is_known() -> None:

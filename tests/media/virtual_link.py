@@ -134,8 +134,8 @@ class Run:
                     reports.append((now_s + self.rtt_s / 2, twcc.serialize(1, 2, first, 0, told)))
             while reports and reports[0][0] <= now_s:
                 feedback = twcc.parse(reports.pop(0)[1])
+                prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s, estimator.sizes(feedback))
                 estimator.on_feedback(feedback, now_s)
-                prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s)
             answer = prober.due(now_s)
             if answer is not None:
                 prober.judged(now_s, estimator.judge_probe(answer))
