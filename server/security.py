@@ -90,6 +90,10 @@ def _redis_timeouts(settings: Settings) -> dict[str, float]:
 
 def _with_headers(response: Response, hsts: str) -> Response:
     headers = response.headers
+    if response.mimetype == "application/sdp":
+        # Nothing that a browser could show; on 24 kbit/s the headers of a page would hold the voice up by 0.2 s.
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
     headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("X-Frame-Options", "DENY")

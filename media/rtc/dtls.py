@@ -25,8 +25,10 @@ logger = logging.getLogger(__name__)
 MTU_BYTES = 1200
 """Datagrams of a handshake stay under what tunnels and satellites carry unfragmented."""
 FIRST_FLIGHT_REPEAT_S = 0.25
-"""A peer that is not ready yet must not cost OpenSSL's first second of waiting."""
-FIRST_FLIGHT_REPEATS = 40
+"""A peer that is not ready yet must not cost OpenSSL's first second of waiting. Each repeat waits twice as long, up to
+FIRST_FLIGHT_LONGEST_S: an answer takes a second over a satellite, and repeats would stand in its way."""
+FIRST_FLIGHT_LONGEST_S = 1.0
+FIRST_FLIGHT_REPEATS = 12
 
 
 class Identity:
@@ -151,7 +153,7 @@ class DtlsPeer(RTCDtlsTransport):
             return
         if self._first_flight and now_s >= self._repeat_at_s and self._repeats < FIRST_FLIGHT_REPEATS:
             self._repeats += 1
-            self._repeat_at_s = now_s + FIRST_FLIGHT_REPEAT_S
+            self._repeat_at_s = now_s + min(FIRST_FLIGHT_REPEAT_S * 2**self._repeats, FIRST_FLIGHT_LONGEST_S)
             for datagram in self._first_flight:
                 self._send_datagram(datagram)
             return

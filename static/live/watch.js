@@ -1,7 +1,7 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
 import { Meter } from "./meter.js";
-import { Link, offerReceiver } from "./whip-whep.js";
+import { Link, offerReceiver, slim } from "./whip-whep.js";
 import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
 const VOICE_ONLY_MS = 4000; // no picture for so long although voice comes
@@ -29,6 +29,7 @@ const link = new Link({
       play();
     };
   },
+  offer: slim,
   expects: () => room.state === "live",
   // Before the lesson the events say when it begins; asking every few seconds as well would be 400 schools' chatter.
   patienceMs: () => (room.connected && room.state === "waiting" && !everLive ? 15000 : 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,10 +137,11 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     offer = parse_offer(offer_text("chromium-whep"))
     plan = plan_viewer(offer, AV1)
     answer = answer_viewer(offer, plan, LOCAL, SSRCS)
+    longest = replace(LOCAL, fingerprint=":".join(["AB"] * 32), addresses=("198.151.100.107",))
+    assert len(answer_viewer(offer, plan, longest, dict.fromkeys(SSRCS, 0xFFFFFFFF))) < 1448, "one packet of TCP"
     video = section(answer, "video")
     wanted = next(c for c in offer.sections[1].codecs if c.name == "AV1")
     assert video[0].endswith(f" {wanted.payload_type} {wanted.rtx}")
-    assert len(answer) < 1448, "one packet of TCP"
     assert "a=sendonly" in video
     assert "a=ssrc-group:FID 22 33" in video
     sources = [line for line in video if line.startswith("a=ssrc:")]
@@ -148,7 +150,23 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     number = offer.sections[1].extension_id(TRANSPORT_CC_URI)
     assert f"a=extmap:{number} {TRANSPORT_CC_URI}" in video and plan.video.transport_cc == number
     assert video.index("b=AS:48") == video.index("c=IN IP4 0.0.0.0") + 1
-    assert any("x-google-max-bitrate=48" in line for line in section(answer, "audio"))
+    assert not any("x-google-max-bitrate" in line for line in section(answer, "audio"))
+
+
+def test_feedback_is_bounded_in_the_section_that_counts() -> None:
+    """Chromium takes the last section's bound: b=AS where that is the picture's, its own parameter in the voice's."""
+    parts = offer_text("chromium-whep").split("\r\nm=")
+    turned = "\r\nm=".join([parts[0], parts[2].rstrip("\r\n"), parts[1] + "\r\n"])
+    offer = parse_offer(turned)
+    voice = section(answer_viewer(offer, plan_viewer(offer, AV1), LOCAL, SSRCS), "audio")
+    assert any(line.endswith(";x-google-max-bitrate=48") for line in voice)
+
+
+def test_we_shake_hands_first_wherever_we_may() -> None:
+    """Browsers leave the choice to us: our first flight is a sixth of theirs."""
+    offer = parse_offer(offer_text("chromium-whep"))
+    assert dtls_role(offer) == "client"
+    assert dtls_role(parse_offer(offer_text("chromium-whep").replace("a=setup:actpass", "a=setup:active"))) == "server"
 
 
 def test_viewer_without_the_codec_gets_what_the_server_encodes() -> None:

@@ -14,6 +14,7 @@ import pytest
 from aioice import stun
 from aioice.stun import Class, Message, Method
 
+from media.rtc import ice
 from media.rtc.addresses import open_tcp, open_udp
 from media.rtc.framing import PICTURE_AGE_S, Deframer, frame
 from media.rtc.peer import Peer
@@ -109,7 +110,10 @@ class Caller:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self.sock, check(ufrag, password, nominate))
         async with asyncio.timeout(PATIENCE_S):
-            return stun.parse_message(await loop.sock_recv(self.sock, 2048))
+            # The first check also brings our first flight of DTLS, behind the answer.
+            while not ice.looks_like_stun(data := await loop.sock_recv(self.sock, 2048)):
+                pass
+        return stun.parse_message(data)
 
 
 async def dial(port: MediaPort) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
