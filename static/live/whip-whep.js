@@ -62,10 +62,13 @@ export function offerReceiver(pc, kind, unwanted) {
 }
 
 const READ =
-  /^([vostmc]=|a=(group|mid|recvonly|ice-ufrag|ice-pwd|fingerprint|setup|rtcp-mux|rtpmap|fmtp|rtcp-fb:\d+ transport-cc|extmap:\d+ \S+transport-wide-cc))/;
+  /^([vostmc]=|a=(group|mid|bundle-only|recvonly|ice-ufrag|ice-pwd|fingerprint|setup|rtcp-mux|rtpmap|fmtp|rtcp-fb:\d+ transport-cc|extmap:\d+ \S+transport-wide-cc))/;
 const SAID_ONCE = /^a=(ice-|fingerprint|setup)/;
 
-/** Leave out of a viewer's offer what the server does not read: on 24 kbit/s each packet of it is half a second. */
+/**
+ * Leave out of a viewer's offer what the server does not read: on 24 kbit/s each packet of it is half a second. Firefox's
+ * second section has port 0 and is refused without its a=bundle-only (RFC 8843 6).
+ */
 export function slim(sdp) {
   const [head, first, ...more] = sdp.split(/\r\n(?=m=)/);
   const kept = (part, said) => part.split("\r\n").filter((line) => READ.test(line) && !(said && SAID_ONCE.test(line)));
