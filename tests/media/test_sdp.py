@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,23 @@ def test_recorded_offers_are_read(name: str) -> None:
     assert all(s.usable and s.bundled for s in offer.sections)
     assert offer.ufrag and offer.password and offer.fingerprints
     assert any(c.name == "OPUS" for c in offer.sections[0].codecs)
+
+
+@pytest.mark.parametrize("name", ["chromium-whep", "firefox-whep"])
+def test_what_the_watch_page_leaves_out_is_not_missed(name: str) -> None:
+    """By the page's own list of lines a browser's offer gives the plan that the whole offer gives, in one bundle."""
+    script = (OFFERS.parents[2] / "static/live/whip-whep.js").read_text("utf-8")
+    read, once = (re.search(rf"^const {word} =\s+/(.+)/;$", script, re.M)[1] for word in ("READ", "SAID_ONCE"))
+    offer = re.sub(r"m=video \d+(.*\r\n.*\r\n)", r"m=video 0\1a=bundle-only\r\n", offer_text(name))
+    head, first, *more = re.split(r"\r\n(?=m=)", offer)
+    kept = [line for part in (head, first) for line in part.split("\r\n") if re.match(read, line)]
+    kept += [line for line in "\r\n".join(more).split("\r\n") if re.match(read, line) and not re.match(once, line)]
+    slim = parse_offer("\r\n".join(kept) + "\r\n")
+    assert all(section.usable and section.bundled for section in slim.sections)
+    plan, whole = plan_viewer(slim, AV1), plan_viewer(parse_offer(offer), AV1)
+    for ours, theirs in ((plan.audio, whole.audio), (plan.video, whole.video)):
+        assert ours.transport_cc == theirs.transport_cc is not None
+        assert [c.payload_type for c in ours.codecs] == [c.payload_type for c in theirs.codecs]
 
 
 @pytest.mark.parametrize(
