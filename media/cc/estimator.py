@@ -28,6 +28,7 @@ LATE_PACKETS = 4  # so many overdue packets are a queue that no feedback shows y
 LATE_S = 0.04  # overdue: not told of so long after a round trip
 QUEUED_SPAN_S = 0.1  # so long a span of arrivals out of a queue tells the rate of the link
 UNKNOWN_DECREASE = 0.5  # where a queue is known to be and no arrival has told its rate yet
+GUESS_S = 0.2  # and no second guess sooner, however often feedback comes
 LOSS_WINDOW_S = 5.0  # at 20 packets a second one burst of three is no loss of a tenth
 LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
@@ -87,6 +88,7 @@ class Estimator:
         "_highest",
         "_last_cut_s",
         "_last_feedback_s",
+        "_last_guess_s",
         "_last_loss_cut_s",
         "_last_update_s",
         "_newest",
@@ -137,6 +139,7 @@ class Estimator:
         self._last_feedback_s = now_s
         self._last_update_s = now_s
         self._last_cut_s = -1e9
+        self._last_guess_s = -1e9
         self._last_loss_cut_s = -1e9
 
     def sent(self, size_bytes: int, now_s: float) -> int:
@@ -322,16 +325,21 @@ class Estimator:
     def _cut(self, now_s: float) -> None:
         """Go below what arrives, the lower the longer the queue, so that it is gone in about a second.
 
-        A queue that is still short and of which too little has arrived to tell a rate is left to the next feedback.
+        While too little of it has arrived to tell a rate, pictures wait; behind a long one half is a first guess. What
+        lasts is not guessed: it may have been a moment in which nobody sent.
         """
-        carried_bps = self._carried_bps()
+        lasting_bps, carried_bps = self.lasting_bps, self._carried_bps()
         if carried_bps is None:
             self.held = self.in_flight_bytes > 0
-            return
+            if self.queue_s < 2 * self.queue_limit_s or now_s - self._last_guess_s < GUESS_S:
+                return
+            self._last_guess_s = now_s
+            carried_bps = min(self.delivered_bps, self.target_bps * UNKNOWN_DECREASE)
+            self._resume_bps = lasting_bps
+        else:
+            self._resume_bps = carried_bps * DECREASE
         self.capacity_bps = carried_bps
-        self._capacity_at_s = now_s
-        self._last_cut_s = now_s
-        self._resume_bps = carried_bps * DECREASE
+        self._capacity_at_s = self._last_cut_s = now_s
         drain = max(0.5, 1.0 - self.queue_s)
         self._set(min(self.target_bps, carried_bps * min(DECREASE, drain)), Reason.QUEUE)
 
@@ -340,11 +348,9 @@ class Estimator:
         span_s = self._queued_to_s - self._queued_from_s if self._queued_from_s is not None else 0.0
         if span_s >= QUEUED_SPAN_S:
             return self._queued_bytes * 8 / span_s
-        if self.queue_s < 2 * self.queue_limit_s:
-            return None
-        if self._standing_s > self.queue_limit_s:
+        if self._standing_s > self.queue_limit_s and self.queue_s >= 2 * self.queue_limit_s:
             return self.delivered_bps
-        return min(self.delivered_bps, self.target_bps * UNKNOWN_DECREASE)
+        return None
 
     def _grow(self, now_s: float, elapsed: float) -> None:
         if now_s - self._last_cut_s < self.rtt_s + SETTLE_S:

@@ -105,6 +105,19 @@ def test_a_link_that_was_idle_is_judged_by_what_stood_in_its_queue(feedback_s):
     assert estimator.target_bps < 64e3
 
 
+@pytest.mark.parametrize("feedback_s", [0.05, 0.24])
+def test_a_moment_in_which_nobody_sent_is_no_end_of_the_link(feedback_s):
+    """A server that gets no processor for 0.25 s has sent late, not into a queue: the rate that lasts is kept."""
+
+    def stall(now_s, link):
+        if now_s % 10 < 0.005:
+            link.free_s = max(link.free_s, now_s) + 0.25
+
+    run = Run(Link(64e3, 0.04), 0.08, feedback_s=feedback_s, wanted_bps=26e3, keyframe_bytes=1500, meanwhile=stall)
+    samples = run.samples(90)
+    assert min(s.lasting_bps for s in samples if s.now_s > 10) > 0.75 * 64e3
+
+
 def test_what_stands_in_a_queue_is_not_given_up():
     """Packets behind the newest arrival are on their way for seconds; those that a feedback passed over are lost."""
     estimator = Estimator(0.0)

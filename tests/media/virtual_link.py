@@ -57,6 +57,7 @@ class Sample:
 
     now_s: float
     target_bps: float
+    lasting_bps: float
     queue_s: float
     reason: str
 
@@ -139,7 +140,8 @@ class Run:
             answer = prober.due(now_s)
             if answer is not None:
                 prober.judged(now_s, estimator.judge_probe(answer))
-            made.append(Sample(now_s, estimator.target_bps, self.link.queue_s(now_s), estimator.reason))
+            rates = estimator.target_bps, estimator.lasting_bps
+            made.append(Sample(now_s, *rates, self.link.queue_s(now_s), estimator.reason))
             now_s += STEP_S
         return made
 
