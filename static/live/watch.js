@@ -1,9 +1,10 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
 import { Meter } from "./meter.js";
-import { Link, offerReceiver, slim } from "./whip-whep.js";
+import { Link, offerReceiver, pause, slim } from "./whip-whep.js";
 import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
+const VOICE_FIRST_MS = 6000; // so long the lesson's events wait for its voice
 const VOICE_ONLY_MS = 4000; // no picture for so long although voice comes
 
 const NO_LESSON =
@@ -15,6 +16,8 @@ const voice = find("voice");
 const stage = find("stage");
 let refusal = null;
 let everLive = false;
+let tried;
+const firstTry = Promise.race([new Promise((resolve) => (tried = resolve)), pause(VOICE_FIRST_MS)]);
 let frames = { count: 0, at: 0 };
 
 const link = new Link({
@@ -36,6 +39,7 @@ const link = new Link({
   onStats: look,
   onChange(_state, problem) {
     refusal = problem ?? null;
+    if (_state !== "connecting") tried();
     if (_state === "connected") everLive = true;
     draw();
   },
@@ -48,7 +52,7 @@ const room = new Room(() => {
   else if (!link.running && link.state !== "refused") link.start();
   else if (room.state === "live" && link.state === "lost") link.hurry();
   draw();
-});
+}, firstTry);
 
 /** Begin to play; where the browser wants a click first, show the one big button. */
 async function play() {
