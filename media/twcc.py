@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import accumulate
 
 RTPFB = 205
 FMT_TRANSPORT_CC = 15
 
 REFERENCE_TICK_S = 0.064  # section 3.1: the reference time counts multiples of 64 ms
 DELTA_TICK_S = 0.000_25  # section 3.1.5: receive deltas count multiples of 250 us
+REFERENCE_TICKS = 256  # of the deltas in one of the reference
 REFERENCE_WRAP = 1 << 24
 
 # Packet status symbols, section 3.1.1.
-LOST, SMALL_DELTA, LARGE_DELTA = 0, 1, 2
+LOST, SMALL_DELTA, LARGE_DELTA, RESERVED = 0, 1, 2, 3
+
+_LARGE = struct.Struct("!h")
+_BITS = tuple(tuple(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
+_PAIRS = tuple(tuple(byte >> shift & 3 for shift in range(6, -1, -2)) for byte in range(256))
+"""A byte of a status vector as its symbols of one bit, and of two: a table is read faster than bits are shifted."""
 
 MAX_STATUS_COUNT = 4096  # about 50 s of a lesson's packets: no honest feedback spans more
 
@@ -69,20 +76,31 @@ def parse(data: bytes) -> Feedback:
     if not 0 < status_count <= MAX_STATUS_COUNT:
         raise MalformedFeedback("unlikely packet status count")
     symbols, offset = _symbols(data, 20, end, status_count)
-    now_s = (reference >> 8) * REFERENCE_TICK_S
+    arrivals = _arrivals(data, offset, end, symbols, (reference >> 8) * REFERENCE_TICKS)
+    return Feedback(sender, media, base, reference & 0xFF, arrivals)
+
+
+def _arrivals(data: bytes, offset: int, end: int, symbols: list[int], ticks: int) -> tuple[float | None, ...]:
+    """Sum the receive deltas at `offset` up, from the reference time in `ticks`; None for what was lost."""
+    small = symbols.count(SMALL_DELTA)
+    if offset + small + 2 * symbols.count(LARGE_DELTA) > end:
+        raise MalformedFeedback("receive deltas cut off")
+    if small == len(symbols):  # nearly always
+        sums = accumulate(data[offset : offset + small], initial=ticks)
+        next(sums)
+        return tuple([at * DELTA_TICK_S for at in sums])
     arrivals: list[float | None] = []
     for symbol in symbols:
         if symbol == LOST:
             arrivals.append(None)
             continue
-        width = 1 if symbol == SMALL_DELTA else 2
-        if offset + width > end:
-            raise MalformedFeedback("receive deltas cut off")
-        ticks = data[offset] if width == 1 else struct.unpack_from("!h", data, offset)[0]
-        offset += width
-        now_s += ticks * DELTA_TICK_S
-        arrivals.append(now_s)
-    return Feedback(sender, media, base, reference & 0xFF, tuple(arrivals))
+        if symbol == SMALL_DELTA:
+            ticks += data[offset]
+        else:
+            ticks += _LARGE.unpack_from(data, offset)[0]
+        offset += symbol  # as many bytes as its number says
+        arrivals.append(ticks * DELTA_TICK_S)
+    return tuple(arrivals)
 
 
 def _symbols(data: bytes, offset: int, end: int, count: int) -> tuple[list[int], int]:
@@ -91,19 +109,21 @@ def _symbols(data: bytes, offset: int, end: int, count: int) -> tuple[list[int],
     while len(symbols) < count:
         if offset + 2 > end:
             raise MalformedFeedback("packet chunks cut off")
-        chunk = struct.unpack_from("!H", data, offset)[0]
+        high, low = data[offset], data[offset + 1]
         offset += 2
-        if not chunk & 0x8000:
-            symbol, run = chunk >> 13 & 3, chunk & 0x1FFF
-            if symbol == 3 or run == 0:
+        if not high & 0x80:
+            symbol, run = high >> 5 & 3, (high & 0x1F) << 8 | low
+            if symbol == RESERVED or run == 0:
                 raise MalformedFeedback("reserved symbol or empty run")
-            symbols.extend([symbol] * min(run, count - len(symbols)))
-        elif not chunk & 0x4000:
-            symbols.extend(chunk >> shift & 1 for shift in range(13, -1, -1))
+            symbols += [symbol] * min(run, count - len(symbols))
+        elif not high & 0x40:
+            symbols += _BITS[high][2:]
+            symbols += _BITS[low]
         else:
-            symbols.extend(chunk >> shift & 3 for shift in range(12, -1, -2))
+            symbols += _PAIRS[high][1:]
+            symbols += _PAIRS[low]
     del symbols[count:]
-    if 3 in symbols:
+    if RESERVED in symbols:
         raise MalformedFeedback("reserved symbol")
     return symbols, offset
 

@@ -11,9 +11,9 @@ Sums are kept per feedback, not per packet: a hundred viewers cost a few list wr
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 
+from media.cc.lately import Heard, Lately
 from media.twcc import Feedback
 
 START_BPS = 96_000  # voice and the lowest picture at once; the first feedbacks raise it
@@ -22,15 +22,12 @@ CEILING_BPS = 20_000_000
 
 BASE_WINDOW_S = 10.0  # draft-ietf-ccwg-bbr, MinRTTFilterLen: long enough to see the link idle once
 NEWEST_PACKETS = 6  # the least delay of so many newest packets is the standing queue; one big packet is no queue
-RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
 LONGEST_QUEUE_S = 4.0  # what no feedback has told of for so long was dropped at the tail of a queue
 LATE_PACKETS = 4  # so many overdue packets are a queue that no feedback shows yet: one more than a burst of losses
 LATE_S = 0.04  # overdue: not told of so long after a round trip
 QUEUED_SPAN_S = 0.1  # so long a span of arrivals out of a queue tells the rate of the link
 UNKNOWN_DECREASE = 0.5  # where a queue is known to be and no arrival has told its rate yet
 GUESS_S = 0.2  # and no second guess sooner, however often feedback comes
-LOSS_WINDOW_S = 5.0  # at 20 packets a second one burst of three is no loss of a tenth
-LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 QUEUE_LIMIT_S = 0.06  # standing queue taken as overuse: the low end of the queue delay target in RFC 8298 section 4.1.1
 PACKET_BITS = 4800  # and so much time as a packet of a low rung with a voice packet behind it takes: no queue
 PACKET_LONGEST_S = 0.05  # packets are cut smaller on the slowest links
@@ -64,18 +61,6 @@ class Reason(StrEnum):
     PROBE = "probe"
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What one feedback said, in sums."""
-
-    first_arrival_s: float
-    last_arrival_s: float
-    size_bytes: int
-    least_delay_s: float
-    received: int
-    lost: int
-
-
 class Estimator:
     """Follow one viewer's downlink: tell it what is sent and what feedback says; read `target_bps` and `reason`."""
 
@@ -83,7 +68,6 @@ class Estimator:
         "_acked_to",
         "_base",
         "_base_rtt",
-        "_batches",
         "_capacity_at_s",
         "_highest",
         "_last_cut_s",
@@ -91,6 +75,7 @@ class Estimator:
         "_last_guess_s",
         "_last_loss_cut_s",
         "_last_update_s",
+        "_lately",
         "_newest",
         "_next",
         "_queued_bytes",
@@ -125,7 +110,7 @@ class Estimator:
         self._sizes = [0] * HISTORY  # 0: nothing sent under this number, or already told of
         self._next = 0
         self._acked_to = 0  # everything before it is told of or given up
-        self._batches: deque[_Batch] = deque(maxlen=256)
+        self._lately = Lately()
         self._base: deque[tuple[float, float]] = deque(maxlen=256)  # (arrival, least delay), delays increasing
         self._base_rtt: deque[tuple[float, float]] = deque(maxlen=256)  # (feedback, round trip), round trips increasing
         self._highest = -1  # the newest number that arrived
@@ -198,42 +183,55 @@ class Estimator:
         base = self._next + (delta - 0x10000 if delta >= 0x8000 else delta)
         if base < 0 or base + len(feedback.arrivals_s) > self._next or base < self._next - HISTORY:
             return
-        size, received, least, newest_sent = 0, 0, 1e9, None
-        first = last = 0.0
-        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
-        for sequence, arrival_s in enumerate(feedback.arrivals_s, base):
-            slot = sequence & _MASK
-            packet = self._sizes[slot]
-            if arrival_s is None or not packet:
-                continue
-            self._sizes[slot] = 0
-            self.in_flight_bytes -= packet
-            sent_s = self._times[slot]
-            delay = arrival_s - sent_s
-            self._newest.append(delay)
-            if delay < queued_s:
-                self._queued_from_s = None
-            elif self._queued_from_s is None:
-                self._queued_from_s, self._queued_bytes = arrival_s, 0
-            else:
-                self._queued_bytes += packet
-                self._queued_to_s = arrival_s
-            if delay < least:
-                least = delay
-            if not received:
-                first = arrival_s
-            last = arrival_s
-            newest_sent = sent_s
-            newest = sequence
-            size += packet
-            received += 1
+        delays, size, first, last, newest, newest_sent = self._take(base, feedback.arrivals_s)
         self._last_feedback_s = now_s
-        if newest_sent is not None:
+        if delays:
+            self._newest.extend(delays)
             self._highest = max(self._highest, newest)
             self._note_round_trip(max(0.001, now_s - newest_sent), now_s)
-            lost = self._give_up(now_s)
-            self._note(_Batch(first, last, size, least, received, lost))
+            self._lately.add(Heard(first, last, size, len(delays), self._give_up(now_s)))
+            self._note_delay(min(delays), last)
             self._update(now_s)
+
+    def _take(
+        self, base: int, arrivals_s: tuple[float | None, ...]
+    ) -> tuple[list[float], int, float, float, int, float]:
+        """Take the packets from number `base` on as told of, and follow the queue that they stood in.
+
+        Returns their one-way delays and bytes, the first and the last arrival, the last one's number and moment of
+        sending. Each packet sent to each viewer passes here: names are local.
+        """
+        sizes, times = self._sizes, self._times
+        size, first, last, newest, newest_sent = 0, 0.0, 0.0, 0, 0.0
+        delays: list[float] = []
+        queued_from_s, queued_to_s, queued_bytes = self._queued_from_s, self._queued_to_s, self._queued_bytes
+        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
+        sequence = base - 1
+        for arrival_s in arrivals_s:
+            sequence += 1
+            slot = sequence & _MASK
+            packet = sizes[slot]
+            if arrival_s is None or not packet:
+                continue
+            sizes[slot] = 0
+            newest_sent = times[slot]
+            delay = arrival_s - newest_sent
+            if delay < queued_s:
+                queued_from_s = None
+            elif queued_from_s is None:
+                queued_from_s, queued_bytes = arrival_s, 0
+            else:
+                queued_bytes += packet
+                queued_to_s = arrival_s
+            if not delays:
+                first = arrival_s
+            delays.append(delay)
+            last = arrival_s
+            newest = sequence
+            size += packet
+        self.in_flight_bytes -= size
+        self._queued_from_s, self._queued_to_s, self._queued_bytes = queued_from_s, queued_to_s, queued_bytes
+        return delays, size, first, last, newest, newest_sent
 
     def _note_round_trip(self, sample_s: float, now_s: float) -> None:
         self.rtt_s = sample_s if self.rtt_s > 2 * sample_s else 0.875 * self.rtt_s + 0.125 * sample_s
@@ -256,31 +254,28 @@ class Estimator:
 
         What lies behind the newest arrival may still stand in a queue of seconds.
         """
-        lost = 0
-        oldest = max(self._acked_to, self._next - HISTORY)
-        while oldest < self._next:
+        lost, sizes, end = 0, self._sizes, self._next
+        oldest = max(self._acked_to, end - HISTORY)
+        while oldest < end:
             slot = oldest & _MASK
-            if self._sizes[slot]:
+            if sizes[slot]:
                 age_s = now_s - self._times[slot]
                 if age_s < (self.rtt_s + SETTLE_S if oldest < self._highest else LONGEST_QUEUE_S):
                     break
-                self.in_flight_bytes -= self._sizes[slot]
-                self._sizes[slot] = 0
+                self.in_flight_bytes -= sizes[slot]
+                sizes[slot] = 0
                 lost += 1
             oldest += 1
         self._acked_to = oldest
         return lost
 
-    def _note(self, batch: _Batch) -> None:
-        self._batches.append(batch)
-        horizon = batch.last_arrival_s - LOSS_WINDOW_S
-        while self._batches[0].last_arrival_s < horizon:
-            self._batches.popleft()
-        while self._base and self._base[-1][1] >= batch.least_delay_s:
-            self._base.pop()
-        self._base.append((batch.last_arrival_s, batch.least_delay_s))
-        while self._base[0][0] < batch.last_arrival_s - BASE_WINDOW_S:
-            self._base.popleft()
+    def _note_delay(self, least_s: float, arrival_s: float) -> None:
+        base = self._base
+        while base and base[-1][1] >= least_s:
+            base.pop()
+        base.append((arrival_s, least_s))
+        while base[0][0] < arrival_s - BASE_WINDOW_S:
+            base.popleft()
 
     def _measure(self, now_s: float) -> None:
         self._standing_s = min(self._newest) - self._base[0][1]
@@ -289,21 +284,7 @@ class Estimator:
         if overdue_s > self.queue_limit_s + LATE_S:  # a burst of the pacer or a probe is no queue
             self.queue_s = max(self.queue_s, overdue_s)
         self.held = overdue_s > QUEUE_LIMIT_S
-        newest = self._batches[-1].last_arrival_s
-        size = received = lost = 0
-        start = None
-        for batch in self._batches:
-            received += batch.received
-            lost += batch.lost
-            if batch.last_arrival_s >= newest - RATE_WINDOW_S:
-                if start is None:
-                    start = batch.first_arrival_s
-                size += batch.size_bytes
-        # The first packet's own time on the wire lies before the span, one feedback's worth of packets hides that.
-        span = max(newest - (start or newest), 0.1)
-        self.delivered_bps = size * 8 / span
-        told = received + lost
-        self.loss = lost / told if told >= LOSS_SAMPLES else 0.0
+        self.delivered_bps, self.loss = self._lately.rate_bps, self._lately.loss
 
     def _update(self, now_s: float) -> None:
         self._measure(now_s)
