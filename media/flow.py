@@ -30,6 +30,9 @@ DEAF_S = 4.0
 CLOGGED_S = 0.6
 """A link that has this much to carry still gets no voice either: it would come too late, and all that follows too."""
 
+REST_S = 0.3
+"""Who has the best there is, and a link that carries more than that, is looked at again after so long."""
+
 PRESSURE = {Reason.LOSS: Why.LOSS, Reason.SILENCE: Why.STALLED}
 
 
@@ -44,6 +47,7 @@ class Flow:
         "_pace_bps",
         "_probe_bytes",
         "_refilled_s",
+        "_rests_until_s",
         "_unanswered",
         "credit",
         "estimator",
@@ -70,6 +74,7 @@ class Flow:
         self.padding_bytes = 0
         self._pace_bps = 0.0
         self._next_probe_s = 0.0
+        self._rests_until_s = 0.0
 
     def refill(self, now_s: float) -> float:
         """Grow the credit with time, by the estimate and within the window of what may be in flight; return it."""
@@ -87,7 +92,11 @@ class Flow:
         if self.prober.waiting:
             sizes = self.estimator.sizes(feedback)
             self.prober.on_arrivals(feedback.base_sequence, feedback.arrivals_s, sizes)
-        self.estimator.on_feedback(feedback, now_s)
+        estimator = self.estimator
+        before_bps = estimator.target_bps
+        estimator.on_feedback(feedback, now_s)
+        if estimator.target_bps < before_bps or estimator.held or estimator.queue_s > estimator.queue_limit_s:
+            self._rests_until_s = 0.0
 
     def deaf(self, now_s: float) -> bool:
         """Whether the viewer has agreed to feedback and sends none."""
@@ -140,6 +149,25 @@ class Flow:
             self._next_probe_s += size_bytes * 8 / self._pace_bps
 
     # Rungs.
+
+    def prefer(self, mode: Mode) -> None:
+        """Take the viewer's own choice."""
+        self.mode, self._rests_until_s = mode, 0.0
+
+    def at_rest(self, now_s: float) -> bool:
+        """Whether nothing about this viewer's rate or rung can have changed since the last decision."""
+        return now_s < self._rests_until_s
+
+    def rest(self, wanted_bps: float, now_s: float) -> None:
+        """Let the next decision wait for a moment where nobody would ask this link for more, nor give up a rung.
+
+        Feedback that tells of a shortage ends the rest, and so does the moment in which silence would be noticed.
+        """
+        best = self.standing.why is Why.FITS and self.standing.rung > Rung.STILL
+        if not best or self._unanswered or self.padding_bytes > 0:
+            return
+        if self.prober.idle(self.estimator.target_bps, wanted_bps):
+            self._rests_until_s = min(now_s + REST_S, self.estimator.silent_at_s)
 
     def decide(self, costs: Mapping[Rung, float], voice: Voice, now_s: float) -> Standing:
         """Choose the rung for the rate of this moment; before the link is known nothing is chosen."""

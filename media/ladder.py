@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from media.costs import ENCODED, FIXED_COSTS, LOW_VOICE_BPS, LOW_VOICE_S, VOICE_PLANNED_BPS, wire_bps
+from media.flow import Flow
 from media.host import Host
 from media.ingest import Track, TrackPacket
 from media.layered import Layered
@@ -20,7 +22,7 @@ from media.reorder import ReorderBuffer
 from media.rtc.port import MediaPort
 from media.rtc.srtp import SendStream
 from media.rtp import RtpPacket
-from media.source import HEADER_BYTES, Source
+from media.source import Source
 from media.viewer import Viewer
 from rules.rungs import Rung, Standing, Voice
 
@@ -43,22 +45,8 @@ REORDER_S = 0.25
 MIDDLE_HOLD_S = 8.0
 """MIDDLE's rate rises no sooner: each change costs its viewers a keyframe."""
 MIDDLE_UP = 1.15
-ENCODED = {Rung.STILL: low.Rung.STILL, Rung.LOW: low.Rung.LOW, Rung.MIDDLE: low.Rung.MIDDLE}
-
-
-def wire_bps(rung: low.Rung, rate_bps: float) -> float:
-    """Return what a low rung weighs with its headers: full payloads, and half of one more for each picture."""
-    spec = low.SPECS[rung]
-    return rate_bps + (rate_bps / 8 / spec.max_payload_bytes + spec.fps / 2) * HEADER_BYTES * 8
-
-
-LOW_VOICE_S = 0.12
-"""Two frames of the low voice go in one packet: 4 kbit/s of headers instead of 8."""
 LOW_VOICE_LATE_S = 0.09
 """What waits for its second frame goes alone when that is overdue: the frames come each 60 ms."""
-LOW_VOICE_BPS = low.VOICE_RATE_BPS + HEADER_BYTES * 8 / LOW_VOICE_S
-FIXED_COSTS = {rung: wire_bps(ENCODED[rung], low.SPECS[ENCODED[rung]].rate_bps) for rung in (Rung.STILL, Rung.LOW)}
-VOICE_PLANNED_BPS = 16_000 + HEADER_BYTES * 8 / 0.06
 
 
 class Ladder:
@@ -87,6 +75,7 @@ class Ladder:
         self._joined_s = now_s
         self.low_pictures: dict[tuple[Rung, str], Source] = {}
         self.viewers: dict[Viewer, None] = {}
+        self._paced: list[tuple[Flow, SendStream | None, Viewer]] = []
         self._encoder: LowRungs | None = None
         self._used_s: dict[tuple[Rung, str], float] = {}
         self._middle_bps = low.MIDDLE_RATES_BPS[0]
@@ -132,6 +121,7 @@ class Ladder:
     def join(self, viewer: Viewer, now_s: float) -> None:
         """Give a viewer the voice at once; the picture follows when the link is known."""
         self.viewers[viewer] = None
+        self._list_paced()
         if viewer.forwarder.audio is not None:
             viewer.turn(self.voice, now_s)
         if viewer.flow is None and viewer.low_codec is not None and viewer.host_codec not in viewer.codecs:
@@ -144,15 +134,19 @@ class Ladder:
     def leave(self, viewer: Viewer) -> None:
         """Forget a viewer."""
         self.viewers.pop(viewer, None)
+        self._list_paced()
         self.layers.forget(viewer)
         viewer.silence("audio")
         viewer.silence("video")
 
+    def _list_paced(self) -> None:
+        """List whom the pacer looks at: it does so a hundred times a second, and the list seldom changes."""
+        self._paced = [(v.flow, v.picture, v) for v in self.viewers if v.flow is not None]
+
     def tick(self, now_s: float) -> None:
         """Pass over the viewers for whom pictures or padding wait; now and then over all, to choose their rungs."""
-        for viewer in self.viewers:
-            flow, picture = viewer.flow, viewer.picture
-            if flow is not None and ((picture is not None and picture.behind) or flow.padding_bytes > 0):
+        for flow, picture, viewer in self._paced:
+            if (picture is not None and picture.behind) or flow.padding_bytes > 0:
                 flow.refill(now_s)
                 viewer.pace(now_s)
         if self._joiner.waiting and now_s - self._joined_s > LOW_VOICE_LATE_S:
@@ -175,9 +169,12 @@ class Ladder:
                 if viewer.told is not None and viewer.told.short and viewer.live_video:
                     self._measure(viewer, now_s)
                 continue
+            if flow.at_rest(now_s) and not viewer.peer.starved and not viewer.picture.behind:
+                continue
             if flow.deaf(now_s):
                 self.layers.forget(viewer)
                 viewer.unmeasure()
+                self._list_paced()
                 self._unmeasured()
                 continue
             costs: dict[Rung, float] = {}
@@ -190,7 +187,10 @@ class Ladder:
             wanted_bps = max(costs.values(), default=0.0) + voice.full_bps
             if viewer.forwarder.repair is not None:
                 flow.plan_probe(wanted_bps * 1.15, now_s)
+            former = flow.standing
             self._settle(viewer, flow.decide(costs, voice, now_s), now_s)
+            if flow.standing is former:
+                flow.rest(wanted_bps * 1.15, now_s)
             viewer.drop_late(MOST_WAITED_S.get(viewer.rung, MOST_WAITED_OF_HOST_S), now_s)
         lost = self._encoder is not None and self._encoder.wants_pictures and moving and self._depacketizer.broken
         if self.picture.waiting or self.layers.waiting or lost:
@@ -204,6 +204,7 @@ class Ladder:
     def _measure(self, viewer: Viewer, now_s: float) -> None:
         """Choose for a viewer from now on who had all the host's pictures and tells that they are too much."""
         viewer.measure(now_s)
+        self._list_paced()
         self._unmeasured()
         viewer.adopt(self.picture, now_s)
 
@@ -281,8 +282,6 @@ class Ladder:
         if rung in ENCODED:
             return self._low_picture(rung, viewer.low_codec, now_s)
         return self.layers.sources.get(rung, self.picture)
-
-    # Low rungs.
 
     def _encoders(self) -> LowRungs:
         if self._encoder is None:

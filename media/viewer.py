@@ -322,7 +322,7 @@ class Viewer:
     def prefer(self, mode: Mode) -> None:
         """Take the viewer's own choice; nothing is chosen for one who is not measured."""
         if self.flow is not None:
-            self.flow.mode = mode
+            self.flow.prefer(mode)
 
     def standing(self) -> dict:
         """Return what the viewer gets and why, for its page (docs/architecture.md)."""

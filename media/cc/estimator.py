@@ -367,10 +367,14 @@ class Estimator:
         self._set(rate * PROBE_MARGIN, Reason.PROBE)
         return rate
 
+    @property
+    def silent_at_s(self) -> float:
+        """Return from when on it is silence if no feedback comes."""
+        return max(self._last_feedback_s, self._last_cut_s) + SILENCE_S + self.rtt_s
+
     def tick(self, now_s: float) -> None:
         """Notice silence: packets are out and no feedback comes; call it a few times a second."""
-        silent = now_s - max(self._last_feedback_s, self._last_cut_s)
-        if self.in_flight_bytes > 0 and silent > SILENCE_S + self.rtt_s:
+        if self.in_flight_bytes > 0 and now_s > self.silent_at_s:
             self._last_cut_s = now_s
             self._resume_bps, self.held = None, False
             self._set(self.target_bps * SILENCE_DECREASE, Reason.SILENCE)

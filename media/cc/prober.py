@@ -19,6 +19,7 @@ FIRST_S = 1.5  # after joining: the first feedbacks must have come
 SUCCESS_S = 0.7  # after a probe that proved more
 PAUSE_S = 3.0  # after the first that did not; then doubled
 LONGEST_PAUSE_S = 6.0  # so that a link that got better is found out within the 15 s people wait
+ENOUGH = 1.1  # times what is wanted: an estimate beyond it need not grow
 GAIN = 1.15  # less is noise
 OPENING_BYTES = 130  # six of them are 0.2 s of a 32 kbit/s link, and 10 ms of one of 512
 ANSWER_S = 0.6  # beyond the round trip: two feedbacks of the slow kind
@@ -50,7 +51,7 @@ class Prober:
 
     def plan(self, now_s: float, target_bps: float, queue_s: float, rtt_s: float, wanted_bps: float) -> Cluster | None:
         """Return the cluster to send now, or None. `wanted_bps` is what the best rung needs: beyond it nobody asks."""
-        if self._asked_s is not None or now_s < self._next_s or queue_s > 0.03 or target_bps > 1.1 * wanted_bps:
+        if self._asked_s is not None or now_s < self._next_s or queue_s > 0.03 or target_bps > ENOUGH * wanted_bps:
             return None
         ask_bps = target_bps * FACTOR
         # What is left queued on a link of target_bps: the cluster's time there less the time it took to send.
@@ -59,6 +60,10 @@ class Prober:
         interval_s = size * 8 / ask_bps
         self._begin(now_s, now_s + interval_s * PACKETS + rtt_s + ANSWER_S, target_bps)
         return Cluster(PACKETS, size, interval_s)
+
+    def idle(self, target_bps: float, wanted_bps: float) -> bool:
+        """Whether no probe is out and none is wanted."""
+        return self._asked_s is None and target_bps > ENOUGH * wanted_bps
 
     def open(self, now_s: float, rtt_s: float) -> Cluster:
         """Return the cluster that a new viewer gets at once, all of it together: it measures the link first."""

@@ -10,9 +10,9 @@ import pytest
 from media import twcc
 from media.cc.estimator import PROBE_MARGIN
 from media.cc.prober import PACKETS
-from media.flow import BURST_BYTES, DEBT_S, OPENING_S, PADDING_BYTES, Flow
+from media.flow import BURST_BYTES, DEBT_S, OPENING_S, PADDING_BYTES, REST_S, Flow
 from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, SendStream, srtp_handle
-from rules.rungs import Rung, Voice
+from rules.rungs import Mode, Rung, Voice
 
 VOICE = Voice(24_000, 19_000)
 COSTS = {Rung.STILL: 6_000, Rung.LOW: 27_000, Rung.MIDDLE: 67_000, Rung.FULL: 400_000}
@@ -151,3 +151,39 @@ def test_credit_that_has_grown_meanwhile_is_reckoned_when_it_is_needed(monkeypat
     batch.fan_out(0, 0, False, bytes(440), [picture], 0, 0.0, True)
     batch.fan_out(1, 0, False, bytes(440), [picture], 0, 0.5, True)
     assert (picture.packets, picture.behind, keep is None) == (2, False, False)
+
+
+def resting() -> Flow:
+    """Return a viewer who has the best there is on a link that carries more, and is not looked at for a moment."""
+    flow = measured(2e6)
+    flow.decide(COSTS, VOICE, 0.6)
+    assert flow.decide(COSTS, VOICE, 0.7).rung is Rung.FULL
+    flow.rest(400_000, 0.7)
+    assert flow.at_rest(0.8)
+    return flow
+
+
+def test_a_rest_ends_by_itself_and_by_the_viewers_choice() -> None:
+    """Nobody is left alone for long, and who chooses is heard with the next pass."""
+    assert not resting().at_rest(0.7 + REST_S)
+    flow = resting()
+    flow.prefer(Mode.VOICE)
+    assert not flow.at_rest(0.8)
+
+
+def test_feedback_of_a_shortage_ends_a_rest() -> None:
+    """Down at once: where feedback tells of a queue the next pass decides."""
+    flow = resting()
+    first = flow.estimator.next_sequence
+    for _ in range(10):
+        flow.sent(1000, 0.75)
+    answer(flow, first, [2.0 + 0.05 * index for index in range(10)], 1.0 - 0.01)
+    assert not flow.at_rest(0.99)
+
+
+def test_who_would_be_asked_for_more_does_not_rest() -> None:
+    """As long as the link is to be probed for what the best rung takes, each pass decides."""
+    flow = measured(2e6)
+    flow.decide(COSTS, VOICE, 0.6)
+    flow.rest(4e6, 0.7)
+    assert not flow.at_rest(0.71)

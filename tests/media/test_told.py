@@ -121,6 +121,7 @@ def test_to_the_egress_loop_it_is_a_purse_without_a_bottom_and_a_clock() -> None
 def test_it_has_all_that_is_asked_of_an_estimator() -> None:
     """Whatever the shells read of an estimator is here too, but for what feedback and probes need."""
     unasked = {"on_feedback", "sizes", "judge_opening", "judge_probe", "next_sequence"}
+    unasked |= {"held", "queue_limit_s", "silent_at_s"}
     asked: set[str] = set()
     for module in (flow, ladder, viewers):
         asked |= set(re.findall(r"\bestimator\.(\w+)", Path(module.__file__).read_text("utf-8")))
