@@ -1,6 +1,7 @@
 // The watch page: plays the lesson, says in words how it stands, and comes back by itself.
 
 import { Meter } from "./meter.js";
+import { Repairs } from "./repair.js";
 import { Link, offerReceiver, pause, slim } from "./whip-whep.js";
 import { Room, clock, drawWay, find, lesson, phrase, write } from "./room.js";
 
@@ -46,6 +47,7 @@ const link = new Link({
 });
 
 const meter = new Meter(link);
+const repairs = new Repairs();
 
 const room = new Room(() => {
   if (room.state === "ended" || room.state === "cancelled") link.stop(true);
@@ -69,6 +71,7 @@ async function play() {
 function look(report) {
   drawWay(link);
   meter.look(report);
+  if (link.pc) repairs.look(report, link.pc);
   const now = performance.now();
   for (const entry of report.values()) {
     if (entry.type !== "inbound-rtp" || entry.kind !== "video") continue;
