@@ -1,4 +1,4 @@
-"""Pure: what the rungs that the server encodes cost on the wire, and the voice, as planned."""
+"""What the rungs that the server encodes cost on the wire, and the voice, as planned."""
 
 from __future__ import annotations
 
