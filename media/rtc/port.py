@@ -172,15 +172,19 @@ class MediaPort:
         """
         if self._polling is None and per_s > BUSY_PER_S:
             self._loop.remove_reader(self.sock.fileno())
-            self._polling = self._loop.call_later(POLL_S, self._poll)
+            self._poll_later()
         elif self._polling is not None and per_s < CALM_PER_S:
             self._polling.cancel()
             self._polling = None
             self._loop.add_reader(self.sock.fileno(), self._readable)
 
     def _poll(self) -> None:
-        self._polling = self._loop.call_later(POLL_S, self._poll)
+        self._poll_later()
         self._readable()
+
+    def _poll_later(self) -> None:
+        """Read at the next multiple of POLL_S, where the pacer's passes are too: one wake serves both."""
+        self._polling = self._loop.call_later(POLL_S - self.clock() % POLL_S, self._poll)
 
     def send(self, datagram: bytes, path: Path) -> None:
         """Send one datagram at once (STUN, DTLS); what the socket refuses is dropped, the protocols repeat."""

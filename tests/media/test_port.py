@@ -82,7 +82,7 @@ def test_many_datagrams_are_read_by_the_clock(stage: Stage) -> None:
         stranger.sendto(b"hello", stage.port.sock.getsockname())
         select.select([stage.port.sock], [], [], 5.0)
         poll()
-    assert delay_s == POLL_S
+    assert 0.0 < delay_s <= POLL_S
     assert stage.port.counters.received == before + 1
     assert len(stage.loop.later) == 1
 
