@@ -30,8 +30,8 @@ logger = logging.getLogger("media")
 
 STOP_S = 3.0
 YOUNG_OBJECTS = 20_000
-"""The collector of cycles looks at young objects when there are so many; at the usual 700 it took a sixth of the time
-that forwarding to a hundred viewers takes. Cycles come of sessions alone, and few of them."""
+"""The collector of cycles looks at young objects when there are so many, instead of the usual 700. Cycles come of
+sessions alone, and few of them (docs/fanout.md tells what it costs)."""
 
 
 def main() -> int:
