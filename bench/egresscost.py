@@ -28,13 +28,14 @@ from bench.fanout_sdp import PICTURE_PT, VOICE_PT, Local, offer, read
 from media import rtcp, twcc
 from media.__main__ import YOUNG_OBJECTS
 from media.rtc.dtls import DtlsPeer, Identity
-from media.rtc.port import POLL_S, MediaPort
+from media.rtc.port import MediaPort
 from media.rtp import RtpPacket, serialize_rtp
 from media.service import PORT_TICK_S, TICK_S, Service
 from media.viewer import Who
 
 IP, ROOM = "127.0.0.1", "bench"
 FEEDBACK_S, REPORT_S, CONSENT_S = 1 / 3.8, 1.0, 2.4
+STEP_S = 0.005
 KEYFRAME_EACH = 300
 KEY = bytes(range(30))
 WAKES = 500
@@ -222,11 +223,8 @@ class Stage:
         room_tick = clock.wrap("room's tick", self.room.tick)
         port_tick = clock.wrap("port's tick", self.port.tick)
         while clock.now_s < end_s:
-            clock.now_s += POLL_S
+            clock.now_s += STEP_S
             self._say(read)
-            if self.port._polling:
-                read()
-                self._drain()
             if clock.now_s - self._tick_s >= TICK_S - 1e-9:
                 self._tick_s = clock.now_s
                 room_tick(clock.now_s)
@@ -237,12 +235,11 @@ class Stage:
                 self._drain()
 
     def _say(self, read: Callable[[], None]) -> None:
-        """Let host and viewers send what is due; where the port waits for datagrams each of them wakes it."""
+        """Let host and viewers send what is due; each datagram wakes the port."""
         for send in (self._host_packets, self._viewers_datagrams):
             for _ in send():
-                if not self.port._polling:
-                    read()
-                    self._drain()
+                read()
+                self._drain()
 
     def _viewers_datagrams(self) -> Iterator[None]:
         for end in self.ends:
@@ -344,8 +341,7 @@ def main() -> None:
         wake_s, sleep_s = asyncio.run(loop_costs())
         parts, calls = stage.clock.parts, stage.clock.calls
         calls["event loop"] = calls["reading the socket"] + calls["room's tick"]
-        shared_s = wake_s if stage.port._polling else 0.0  # the pacer's passes and every other read are one wake
-        parts["event loop"] = calls["reading the socket"] * wake_s + calls["room's tick"] * (sleep_s - shared_s)
+        parts["event loop"] = calls["reading the socket"] * wake_s + calls["room's tick"] * sleep_s
         for part, spent_s in sorted(parts.items(), key=lambda item: -item[1]):
             each = spent_s * 1e6 / max(1, calls[part])
             print(f"{part:32} {spent_s * 1e6 / packets:7.2f} us a packet {calls[part]:8} times {each:8.1f} us")

@@ -201,7 +201,7 @@ class Uplink(LinkTest):
             return
         size = len(data) + WIRE_OVERHEAD_BYTES
         self._media_ssrc = packet.ssrc
-        self._arrivals.received(int.from_bytes(number), size, self.peer.arrived_s)
+        self._arrivals.received(int.from_bytes(number), size, now_s)
         self.probe.arrived(size, now_s)
 
     def rtcp(self, data: bytes, now_s: float) -> None:

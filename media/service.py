@@ -243,8 +243,7 @@ class Service:
             if now_s - resume_s >= RESUME_CHECK_S:
                 resume_s = now_s
                 await self._seal_unresumed()
-            # At multiples of TICK_S, where the port reads by the clock: one wake of the loop serves both.
-            await asyncio.sleep(max(0.001, TICK_S - self.port.clock() % TICK_S))
+            await asyncio.sleep(max(0.001, TICK_S - (self.port.clock() - now_s)))
 
     def _measure(self, now_s: float) -> None:
         try:

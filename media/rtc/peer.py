@@ -66,8 +66,6 @@ class Peer:
         """The path that the other end has chosen by its present ICE names."""
         self.selected_heard_s = now_s
         self.heard_s = now_s
-        self.arrived_s = now_s
-        """When the RTP packet in hand came: it may have waited for being read."""
         self.closed = False
         self.attentive = False
         self.away = False

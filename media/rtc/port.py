@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,14 +21,6 @@ logger = logging.getLogger(__name__)
 
 DATAGRAMS_PER_WAKE = 256
 MAX_DATAGRAM_BYTES = 2048
-BUSY_PER_S, CALM_PER_S = 300, 200
-"""Datagrams from which on the socket is read by the clock, and below which a wake for each is cheaper again."""
-POLL_S = 0.005
-"""Between two reads by the clock: a voice packet waits 2.5 ms on average, and several leave in one batch."""
-RATE_WINDOW_S = 1.0
-SO_TIMESTAMPNS, STAMP = 35, struct.Struct("@qq")
-"""The kernel notes when each datagram came (socket(7)): what a host is told of arrivals is not when they were read."""
-STAMP_SPACE = socket.CMSG_SPACE(STAMP.size)
 SILENCE_S = 30.0
 """RFC 7675 5.1: consent that is not renewed for 30 s is gone."""
 AWAY_S = 6.0
@@ -80,11 +70,6 @@ class MediaPort:
         self._by_path: dict[Path, Peer] = {}
         self._identity = Identity()
         self._identity_made_s = clock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._polling: asyncio.TimerHandle | None = None
-        self._counted, self._counted_s = 0, clock()
-        self._noted: list[tuple[int, int, bytes]] = []
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     @property
     def identity(self) -> Identity:
@@ -105,15 +90,12 @@ class MediaPort:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read both sockets from the event loop."""
-        self._loop = loop
         loop.add_reader(self.sock.fileno(), self._readable)
         self.tcp.attach(loop)
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Stop reading, say goodbye to everybody, close the sockets."""
         loop.remove_reader(self.sock.fileno())
-        if self._polling is not None:
-            self._polling.cancel()
         for peer in list(self._peers):
             peer.close("shutdown")
         self.batch.flush()
@@ -161,30 +143,6 @@ class MediaPort:
                 peer.rest(True)
             peer.timer(now_s)
         self.tcp.tick(now_s)
-        if now_s - self._counted_s >= RATE_WINDOW_S:
-            self._moderate((self.counters.received - self._counted) / (now_s - self._counted_s))
-            self._counted, self._counted_s = self.counters.received, now_s
-
-    def _moderate(self, per_s: float) -> None:
-        """Choose between a wake for each datagram and reading by the clock, as network cards do with interrupts.
-
-        A wake of the event loop takes several times as long as a feedback of a viewer takes to be read.
-        """
-        if self._polling is None and per_s > BUSY_PER_S:
-            self._loop.remove_reader(self.sock.fileno())
-            self._poll_later()
-        elif self._polling is not None and per_s < CALM_PER_S:
-            self._polling.cancel()
-            self._polling = None
-            self._loop.add_reader(self.sock.fileno(), self._readable)
-
-    def _poll(self) -> None:
-        self._poll_later()
-        self._readable()
-
-    def _poll_later(self) -> None:
-        """Read at the next multiple of POLL_S, where the pacer's passes are too: one wake serves both."""
-        self._polling = self._loop.call_later(POLL_S - self.clock() % POLL_S, self._poll)
 
     def send(self, datagram: bytes, path: Path) -> None:
         """Send one datagram at once (STUN, DTLS); what the socket refuses is dropped, the protocols repeat."""
@@ -202,7 +160,7 @@ class MediaPort:
         now_s = self.clock()
         for _ in range(DATAGRAMS_PER_WAKE):
             try:
-                data, self._noted, _flags, address = self.sock.recvmsg(MAX_DATAGRAM_BYTES, STAMP_SPACE)
+                data, address = self.sock.recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -213,7 +171,7 @@ class MediaPort:
 
     def _arrived(self, packets: list[bytes], link: TcpLink) -> None:
         """Take what came over a connection. Whoever begins with anything but a good check is shown out."""
-        now_s, self._noted = self.clock(), []
+        now_s = self.clock()
         for data in packets:
             self._take(data, link, now_s)
             if not link.known:
@@ -274,16 +232,7 @@ class MediaPort:
         if rtcp:
             peer.handler.rtcp(plain, now_s)
         else:
-            peer.arrived_s = self._arrival_s(now_s)
             peer.handler.rtp(plain, now_s)
-
-    def _arrival_s(self, now_s: float) -> float:
-        """Return when the datagram in hand came, by the kernel's note: it may have waited for being read."""
-        if not self._noted:
-            return now_s
-        seconds, nanoseconds = STAMP.unpack(self._noted[0][2])
-        waited_s = time.time() - seconds - nanoseconds * 1e-9
-        return now_s - waited_s if 0.0 < waited_s < POLL_S * 2 else now_s
 
     def _stun(self, data: bytes, path: Path, now_s: float) -> None:
         self.counters.stun += 1
