@@ -19,6 +19,8 @@ CNAME = "tropa"
 HOST_PICTURE_AS_KBPS = 300
 """`b=AS` of a host's picture section: with voice and headers three quarters of a good school link of 512 kbit/s. More
 would hardly be seen at 640x360, and all of it stands in the queue for a moment when a link falls."""
+HOST_START = "x-google-start-bitrate=100"
+"""Chromium begins with 300 kbit/s, which a slow uplink cannot carry; from 100 it finds a good link by its probes."""
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 DESCRIBED = ("AV1", "H264")
 """Codecs whose packets tell of temporal layers by the Dependency Descriptor alone. VP8 and VP9 do in the payload, and
@@ -229,7 +231,8 @@ def answer_host(
         elif plan.video is not None and plan.video.section == index:
             codec = plan.video.codec
             extra = [*_congestion(plan.video), *_described(section, plan.video)]
-            lines = _accepted(section, codec, local, offer, "recvonly", _own_parameters(codec), extra)
+            wishes = ";".join(filter(None, (_own_parameters(codec), HOST_START)))
+            lines = _accepted(section, codec, local, offer, "recvonly", wishes, extra)
             sections.append(_with_rate(lines, HOST_PICTURE_AS_KBPS))
         else:
             sections.append(_rejected(section))

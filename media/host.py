@@ -42,6 +42,7 @@ class Host:
         self.peer = port.peer(self)
         self.plan = plan
         self.keyframes = KeyframeRequests()
+        self._keyframe_timestamp: int | None = None
         self.tracks: dict[str, Track] = {}
         self.malformed = 0
         self.unexpected = 0
@@ -109,6 +110,9 @@ class Host:
             return
         if keyframe:
             self.keyframes.arrived(now_s)
+            self._keyframe_timestamp = packet.timestamp
+        elif kind == "video" and packet.timestamp == self._keyframe_timestamp:
+            self.keyframes.arrives(now_s)
         self._listener.host_packet(self, kind, made, now_s)
 
     def _described(self, packet: RtpPacket) -> bytes | None:

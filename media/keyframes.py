@@ -7,6 +7,10 @@ from enum import Enum
 MIN_INTERVAL_S = 1.0
 """All viewers and the recorder together get at most one keyframe a second out of the host."""
 MAX_INTERVAL_S = 4.0
+COST_SHARE = 8
+"""A keyframe that took a second to arrive is not asked for again for eight. On an uplink of 64 kbit/s there was one a
+second, each cost the next its packets, and nothing was left for the voice."""
+MAX_COSTLY_INTERVAL_S = 10.0
 FRESH_S = 0.3
 """A request that arrives just after a keyframe was about the time before it."""
 ANSWERED_WITHIN_S = 2.0
@@ -39,6 +43,7 @@ class KeyframeRequests:
         self._sent_s: float | None = None
         self._arrived_s: float | None = None
         self._unanswered = 0
+        self._took_s = 0.0
 
     @property
     def deaf(self) -> bool:
@@ -55,6 +60,7 @@ class KeyframeRequests:
         if not self._wanted:
             return False
         interval_s = min(MIN_INTERVAL_S * 2 ** max(0, self._unanswered - 1), MAX_INTERVAL_S)
+        interval_s = max(interval_s, min(self._took_s * COST_SHARE, MAX_COSTLY_INTERVAL_S))
         if self._sent_s is not None and now_s - self._sent_s < interval_s:
             return False
         if self._sent_s is not None and (self._arrived_s is None or self._arrived_s < self._sent_s):
@@ -68,6 +74,12 @@ class KeyframeRequests:
             self._unanswered = 0
         self._wanted = False
         self._arrived_s = now_s
+        self._took_s = 0.0
+
+    def arrives(self, now_s: float) -> None:
+        """Note one more packet of the keyframe that has begun to arrive."""
+        if self._arrived_s is not None:
+            self._took_s = now_s - self._arrived_s
 
 
 def start(waited_s: float, deaf: bool, cached_age_s: float | None) -> Start:

@@ -78,6 +78,19 @@ def test_how_a_viewer_begins(waited_s: float, deaf: bool, age_s: float | None, e
     assert start(waited_s, deaf, age_s) is expected
 
 
+def test_a_keyframe_that_took_long_is_not_asked_for_again_soon() -> None:
+    """Eight times as long as the last one took to arrive, ten seconds at most; a quick one costs no more than a second."""
+    for took_s, pause_s in ((0.05, 1.0), (0.5, 4.0), (3.0, 10.0)):
+        requests, now_s = KeyframeRequests(), 100.0
+        requests.ask(now_s)
+        assert requests.due(now_s)
+        requests.arrived(now_s + 0.1)
+        requests.arrives(now_s + 0.1 + took_s)
+        requests.ask(now_s + 0.5)
+        assert not requests.due(now_s + pause_s - 0.05)
+        assert requests.due(now_s + pause_s + 0.05)
+
+
 def test_a_picture_that_does_not_get_through_rests_longer_each_time() -> None:
     """Two seconds at first, twice as long after each new failure, at most sixteen; a picture that held starts over."""
     rest = keyframes.Rest()
