@@ -79,7 +79,7 @@ def test_how_a_viewer_begins(waited_s: float, deaf: bool, age_s: float | None, e
 
 
 def test_a_keyframe_that_took_long_is_not_asked_for_again_soon() -> None:
-    """Eight times as long as the last one took to arrive, ten seconds at most; a quick one costs no more than a second."""
+    """Eight times as long as the last one took to arrive, ten seconds at most; a quick one after a second."""
     for took_s, pause_s in ((0.05, 1.0), (0.5, 4.0), (3.0, 10.0)):
         requests, now_s = KeyframeRequests(), 100.0
         requests.ask(now_s)
