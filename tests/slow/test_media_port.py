@@ -303,11 +303,13 @@ async def test_a_thousand_sessions_cost_no_socket_and_no_task(port: MediaPort, t
         peer = room.viewers[created.resource].peer
         assert (await caller.ask(peer.ufrag, peer.password, nominate=True)).message_class == Class.RESPONSE
     assert port.sessions == 1001
-    assert (process.num_fds(), len(asyncio.all_tasks())) == before
+    # Fewer descriptors than before are what an earlier test had left.
+    assert process.num_fds() <= before[0] and len(asyncio.all_tasks()) == before[1]
     service.end("lesson")
     gc.collect()
     assert port.sessions == 0
-    assert (process.num_fds(), len(asyncio.all_tasks())) == before
+    # Fewer descriptors than before are what an earlier test had left.
+    assert process.num_fds() <= before[0] and len(asyncio.all_tasks()) == before[1]
 
 
 async def test_who_reports_and_falls_silent_gets_nothing_until_heard_again(port: MediaPort, clock: Clock) -> None:
