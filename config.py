@@ -64,6 +64,8 @@ class Settings:
     link_tests_per_school: int
     link_tests_kept: int
     worker_processes: int
+    free_mb: int
+    free_percent: int
     default_timezone: str
     log_level: str
     secret_key: str = field(repr=False)
@@ -105,6 +107,8 @@ class Settings:
             link_tests_per_school=_int(env, "TROPA_LINK_TESTS_PER_SCHOOL", 20, 1, 1000),
             link_tests_kept=_int(env, "TROPA_LINK_TESTS_KEPT", 50, 1, 1000),
             worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 1, 1, 64),
+            free_mb=_int(env, "TROPA_FREE_MB", 1000, 1, 10_000_000),
+            free_percent=_int(env, "TROPA_FREE_PERCENT", 1, 0, 50),
             default_timezone=_text(env, "TROPA_TIMEZONE", "Europe/Moscow"),
             log_level=_text(env, "TROPA_LOG_LEVEL", "INFO").upper(),
             secret_key=_secret(env, data),

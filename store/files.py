@@ -59,6 +59,11 @@ class Files:
         self._root = root.rstrip("/")
         self._is_local = isinstance(self._fs, LocalFileSystem)
 
+    @property
+    def folder(self) -> Path | None:
+        """The storage's folder on this machine; None where it is elsewhere."""
+        return Path(self._root) if self._is_local else None
+
     def put(self, local_path: str | os.PathLike[str], key: str) -> Stored:
         """Copy a file into the storage, hashing it on the way; what is under the key is replaced in one step.
 
