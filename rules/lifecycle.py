@@ -1,4 +1,4 @@
-"""Say which state may follow which, for sessions, recordings and renditions.
+"""Say which state may follow which, for sessions, recordings, renditions and uploads.
 
 A session is booked, goes live with its host's first packet, and ends; a booked one may be cancelled, or ends unheld
 when its time has passed. A host who ended by mistake may go live again, which starts another recording; what was
@@ -10,6 +10,10 @@ when no file at all could be made of it. Somebody may ask for a failed or partly
 A rendition waits, is encoded, verified, and published exactly once. A worker that dies or meets trouble that may pass
 puts it back to waiting; after too many attempts it has failed, until somebody asks for another try. Published is
 final.
+
+An upload is received piece by piece until its last byte is there, or expires where nobody goes on with it. A worker
+makes a recording of what was received, or refuses it with a reason and keeps the file for its owner, who may have it
+looked at again.
 """
 
 from __future__ import annotations
@@ -58,6 +62,16 @@ class RenditionState(StrEnum):
     FAILED = "failed"
 
 
+class UploadState(StrEnum):
+    """Where an uploaded file stands."""
+
+    RECEIVING = "receiving"
+    RECEIVED = "received"
+    TAKEN = "taken"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
 SESSION: Mapping[SessionState, frozenset[SessionState]] = {
     SessionState.BOOKED: frozenset({SessionState.LIVE, SessionState.ENDED, SessionState.CANCELLED}),
     SessionState.LIVE: frozenset({SessionState.ENDED}),
@@ -80,10 +94,19 @@ RENDITION: Mapping[RenditionState, frozenset[RenditionState]] = {
     RenditionState.FAILED: frozenset({RenditionState.WAITING}),
 }
 
+UPLOAD: Mapping[UploadState, frozenset[UploadState]] = {
+    UploadState.RECEIVING: frozenset({UploadState.RECEIVED, UploadState.EXPIRED}),
+    UploadState.RECEIVED: frozenset({UploadState.TAKEN, UploadState.REFUSED}),
+    UploadState.TAKEN: frozenset(),
+    UploadState.REFUSED: frozenset({UploadState.RECEIVED, UploadState.EXPIRED}),
+    UploadState.EXPIRED: frozenset(),
+}
+
 _TABLES: Mapping[type[StrEnum], Mapping] = {
     SessionState: SESSION,
     RecordingState: RECORDING,
     RenditionState: RENDITION,
+    UploadState: UPLOAD,
 }
 
 

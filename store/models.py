@@ -365,6 +365,44 @@ class Rendition(db.Model):
     __table_args__ = (UniqueConstraint("recording_id", "kind"),)
 
 
+class Upload(db.Model):
+    """A file that somebody sends piece by piece, for a lesson that was booked or for one that never was.
+
+    The row exists before the first byte, so that what was written about the file is never lost. How many bytes are
+    there is known by the file beside it alone (server/uploadfile.py); `offset` is what was told last, for lists.
+    """
+
+    __tablename__ = "upload"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    school_id: Mapped[str] = mapped_column(ForeignKey("school.id"), index=True)
+    session_id: Mapped[str | None] = mapped_column(ForeignKey("session.id", ondelete="SET NULL"), index=True)
+    filename: Mapped[str] = mapped_column(String(255))
+    filetype: Mapped[str] = mapped_column(String(100), default="")  # as the sender says it; nothing relies on it
+    fingerprint: Mapped[str] = mapped_column(
+        String(64), default=""
+    )  # of the sender's, by which it finds its file again
+    # What a lesson that was never booked is made of.
+    title: Mapped[str] = mapped_column(String(200))
+    subject: Mapped[str] = mapped_column(String(100), default="")
+    grades: Mapped[str] = mapped_column(String(40), default="")  # canonical text of rules.grades
+    description: Mapped[str] = mapped_column(Text, default="")
+    held_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when the lesson was; None: not known
+    length: Mapped[int] = mapped_column(BigInteger)
+    offset: Mapped[int] = mapped_column(BigInteger, default=0)
+    sha256: Mapped[str] = mapped_column(String(64), default="")  # of the whole, once it is there
+    state: Mapped[str] = mapped_column(String(12), index=True)  # rules.lifecycle.UploadState
+    failure: Mapped[str] = mapped_column(Text, default="")  # a code of server.words.reason
+    recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    person: Mapped[Person] = relationship()
+    school: Mapped[School] = relationship()
+    session: Mapped[Session | None] = relationship()
+
+
 class OutboxMail(db.Model):
     """A letter written in the same transaction as what it tells of, sent later, at least once."""
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from rules import idempotency, leases, lifecycle
 from rules.idempotency import Repeat
 from rules.leases import MAX_ATTEMPTS, Verdict
-from rules.lifecycle import IllegalTransition, RecordingState, RenditionState, SessionState
+from rules.lifecycle import IllegalTransition, RecordingState, RenditionState, SessionState, UploadState
 
 
-@pytest.mark.parametrize("states", [SessionState, RecordingState, RenditionState])
+@pytest.mark.parametrize("states", [SessionState, RecordingState, RenditionState, UploadState])
 def test_every_state_has_its_row_and_no_step_stands_still(states):
     """The tables know every state; a state never follows itself; every state but the first can be reached."""
     followers = {state: {after for after in states if lifecycle.may_become(state, after)} for state in states}
