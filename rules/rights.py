@@ -201,6 +201,21 @@ def may_manage_school(actor: Actor, school_id: str | None) -> bool:
     return coordinates(actor, school_id)
 
 
+def may_set_downloads(actor: Actor, school_id: str) -> bool:
+    """Say when, how fast and how much a school downloads, and let a PC there fetch: its people and coordinators."""
+    return school_id in actor.schools or coordinates(actor, school_id)
+
+
+def may_see_arrivals(actor: Actor, session: SessionFacts) -> bool:
+    """See at which schools a lesson's files have arrived."""
+    return may_host(actor, session)
+
+
+def school_may_see(school_id: str, session: SessionFacts) -> bool:
+    """Tell whether a lesson is for this school: what its own PC may fetch without a person."""
+    return session.audience == Audience.DISTRICT or school_id in session.invited | {session.host_school_id}
+
+
 def may_test_link(actor: Actor, school_id: str | None) -> bool:
     """Measure the link that the actor sits behind, and have it count for this school; None: for nobody but themselves.
 
