@@ -18,7 +18,7 @@ demo: .venv/run.stamp $(CATALOGUES)
 
 test: .venv/dev.stamp $(CATALOGUES)
 	@.ci/system-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -20,10 +20,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pylibsrtp
-from aioice import stun
 from aiortc.rtcdtlstransport import State
 
 from bench.fanout_load import LOADS, VP8_DELTA, VP8_DESCRIPTOR, VP8_KEYFRAME
+from bench.fanout_peer import consent_check
 from bench.fanout_sdp import PICTURE_PT, VOICE_PT, Local, offer, read
 from media import rtcp, twcc
 from media.__main__ import YOUNG_OBJECTS
@@ -115,17 +115,6 @@ class End:
         self.due = [0.0, 0.0, 0.0]
         self.server = None
 
-    def check(self) -> bytes:
-        """Return a consent check (RFC 7675)."""
-        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        request.attributes["USERNAME"] = f"{self.server.ufrag}:{self.local.ufrag}"
-        request.attributes["PRIORITY"] = 2130706431
-        request.attributes["ICE-CONTROLLING"] = 1
-        request.attributes["USE-CANDIDATE"] = None
-        request.add_message_integrity(self.server.password.encode())
-        request.add_fingerprint()
-        return bytes(request)
-
     def drain(self, now_s: float) -> None:
         """Count what has come."""
         while True:
@@ -212,7 +201,7 @@ class Stage:
         end.server = read(created.answer, IP)
         peer = self.room.resource(created.resource).peer
         peer.dtls = Keyed(self.identity)
-        end.socket.send(end.check())
+        end.socket.send(consent_check(end.server, end.local))
         self.port._readable()
         peer.dtls_changed(self.clock.now_s)
 

@@ -56,6 +56,18 @@ class Stream:
             self.missing.discard(self.highest - (0x10000 - ahead))
 
 
+def consent_check(remote: Remote, local: Local) -> bytes:
+    """Write a consent check that nominates at once (RFC 7675, RFC 8445 7.2.2)."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{remote.ufrag}:{local.ufrag}"
+    request.attributes["PRIORITY"] = 2130706431
+    request.attributes["ICE-CONTROLLING"] = 1
+    request.attributes["USE-CANDIDATE"] = None
+    request.add_message_integrity(remote.password.encode())
+    request.add_fingerprint()
+    return bytes(request)
+
+
 class Peer:
     """One session. `link_bps` makes the viewer tell of arrivals as they would be behind a link of that rate.
 
@@ -192,15 +204,8 @@ class Peer:
             self.dtls.begin(time.monotonic())
 
     def _check(self) -> None:
-        """Ask for consent and nominate at once (RFC 8445 7.2.2)."""
-        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        request.attributes["USERNAME"] = f"{self._remote.ufrag}:{self.local.ufrag}"
-        request.attributes["PRIORITY"] = 2130706431
-        request.attributes["ICE-CONTROLLING"] = 1
-        request.attributes["USE-CANDIDATE"] = None
-        request.add_message_integrity(self._remote.password.encode())
-        request.add_fingerprint()
-        self._send(bytes(request))
+        """Ask for consent."""
+        self._send(consent_check(self._remote, self.local))
 
     def _respond(self, request: stun.Message) -> None:
         """Answer a server that checks too."""

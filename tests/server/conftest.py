@@ -173,3 +173,20 @@ def as_role(app: Flask, district: District) -> Callable[[str], Browser]:
 def as_api(app: Flask, district: District) -> Callable[[str], dict[str, str]]:
     """Return a function that gives the headers of a request by one of the district's people's API token."""
     return lambda who: {"Authorization": f"Bearer {district.tokens[who]}"}
+
+
+@pytest.fixture(scope="module")
+def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """The district with its lessons, made once for a module."""
+    from tests.server import town  # which makes its district with what stands above
+
+    made = town.make_town(tmp_path_factory.mktemp("town"))
+    yield made
+    town.close(made.app)
+
+
+@pytest.fixture
+def town(shared_town) -> Iterator:
+    """The same, left as it was found."""
+    yield shared_town
+    shared_town.restore()

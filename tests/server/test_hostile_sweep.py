@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.server.lessons import close
-from tests.server.test_every_route import TABLE, Row, Town, make_town
+from tests.server.routes import TABLE, Row
+from tests.server.town import Town
 
 LONG = "я" * 1000
 HOSTILE = [
@@ -46,21 +44,6 @@ WITH_QUERY = {
     "/api/v1/recordings": ["words", "subject", "grade", "school", "from", "to", "page"],
 }
 FINE = {200, 201, 202, 204, 302, 303, 308}
-
-
-@pytest.fixture(scope="module")
-def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """The district with its lessons, made once for this module."""
-    made = make_town(tmp_path_factory.mktemp("town"))
-    yield made
-    close(made.app)
-
-
-@pytest.fixture
-def town(shared_town: Town) -> Iterator[Town]:
-    """The same, left as it was found."""
-    yield shared_town
-    shared_town.restore()
 
 
 def judge(answer, what: object) -> None:

@@ -25,13 +25,7 @@ with linkspace.Seat(1, sys.argv[1], sys.argv[2]) as seat:
     print(json.dumps({"seen": seen, "last": seat.link.reports[-1]}))
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not os.access("/dev/net/tun", os.R_OK | os.W_OK),
-        reason="making TUN devices needs root and /dev/net/tun",
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.networks]
 
 
 def trial(down: str, up: str, count: int, size: int, gap_s: float, way: str = "down", change: str = "") -> dict:

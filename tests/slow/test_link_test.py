@@ -14,10 +14,7 @@ from store import database, linktests, logins, people
 from tests.slow import chromium, ownnet
 from tests.slow.stack import Stack
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not ownnet.allowed(), reason="making networks needs root and /dev/net/tun"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.networks]
 
 LINK = "rate=128,delay=40,queue=400"
 PATIENCE_MS = 90_000

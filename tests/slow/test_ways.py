@@ -15,10 +15,7 @@ from tests.slow.chromium import FakeDevices, find_chromium, launch, make_devices
 from tests.slow.livestage import PROBE, RECORD_CONNECTIONS, Stage, book_lesson, wait_playing
 from tests.slow.stack import Stack, wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not ownnet.allowed(), reason="making networks needs root and /dev/net/tun"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.networks]
 
 PATIENCE_S = 40
 BACK_S = 12
