@@ -20,14 +20,20 @@ from typing import IO
 import ffmpeg
 import imageio_ffmpeg
 
-from rules import renditions
+from rules import intake, renditions
 from rules.renditions import Kind
-from workers import plan
+from workers import plan, probe
 
 NICENESS = 15
 TAIL_CHARS = 2000
 TICK_S = 1.0
 PR_SET_PDEATHSIG = 1
+# A source may be a stranger's file: it is read as one of the containers that hold what they play, and opens no other.
+SOURCE_OPTIONS = {
+    "protocol_whitelist": "file,pipe",
+    "format_whitelist": probe.DEMUXERS,
+    "max_pixels": intake.MAX_PIXELS,
+}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,7 +73,7 @@ def command(job: Job, threads: int) -> list[str]:
     sample_rate_hz = renditions.AUDIO[job.kind].sample_rate_hz
     pieces = []
     for segment in job.timeline.segments:
-        source = ffmpeg.input(str(job.sources[segment.index]), protocol_whitelist="file,pipe", threads=threads)
+        source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads)
         if picture is not None:
             pieces.append(_picture_of(source, segment, picture))
         if audio_wanted:
@@ -103,13 +109,15 @@ def _per_input(arguments: list[str]) -> list[str]:
 def _picture_of(source, segment: plan.SegmentPlan, picture: renditions.Picture):
     if segment.video_offset_s is None:
         return ffmpeg.input(plan.black(segment, picture), f="lavfi").video
-    return _apply(source.video, plan.video_filters(segment, picture))
+    track = source.video if segment.video_stream is None else source[str(segment.video_stream)]
+    return _apply(track, plan.video_filters(segment, picture))
 
 
 def _sound_of(source, segment: plan.SegmentPlan, sample_rate_hz: int):
     if segment.audio_offset_s is None:
         return ffmpeg.input(plan.silence(segment, sample_rate_hz), f="lavfi").audio
-    return _apply(source.audio, plan.audio_filters(segment, sample_rate_hz))
+    track = source.audio if segment.audio_stream is None else source[str(segment.audio_stream)]
+    return _apply(track, plan.audio_filters(segment, sample_rate_hz))
 
 
 def _apply(stream, filters: tuple[plan.Filter, ...]):

@@ -7,6 +7,7 @@ a name with its options, in ffmpeg's terms (https://ffmpeg.org/ffmpeg-filters.ht
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,7 +27,11 @@ MIN_GAP_S = 0.04
 
 @dataclass(frozen=True, slots=True)
 class TrackFacts:
-    """What probing found of one track: times in seconds on the file's own clock; sizes in pixels, 0 for sound."""
+    """What probing found of one track: times in seconds on the file's own clock; sizes in pixels, 0 for sound.
+
+    `stream` is the track's number in the file, None for the first of its sort. `width` and `height` are those of the
+    upright picture with square pixels; `pixel_aspect` is how wide the file's own pixels are.
+    """
 
     codec: str
     first_s: float
@@ -35,6 +40,9 @@ class TrackFacts:
     width: int = 0
     height: int = 0
     active_fps: float = 0.0
+    stream: int | None = None
+    pixel_aspect: float = 1.0
+    interlaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,12 @@ class SegmentFacts:
     video: TrackFacts | None
     video_delay_s: float = 0.0
     duration_s: float | None = None
+
+    @classmethod
+    def of_upload(cls, tracks: Mapping[str, Mapping | None]) -> SegmentFacts:
+        """Read back what was found out about an uploaded file when it was taken: its facts are kept with its key."""
+        audio, video = (TrackFacts(**tracks[name]) if tracks[name] else None for name in ("audio", "video"))
+        return cls(audio, video)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,10 @@ class SegmentPlan:
     audio_offset_s: float | None
     video_offset_s: float | None
     video_delay_s: float
+    audio_stream: int | None = None
+    video_stream: int | None = None
+    pixel_aspect: float = 1.0
+    interlaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,10 @@ def _place(index: int, facts: SegmentFacts) -> SegmentPlan | None:
         audio_offset_s=facts.audio.first_s - origin if facts.audio else None,
         video_offset_s=facts.video.first_s + facts.video_delay_s - origin if facts.video else None,
         video_delay_s=facts.video_delay_s,
+        audio_stream=facts.audio.stream if facts.audio else None,
+        video_stream=facts.video.stream if facts.video else None,
+        pixel_aspect=facts.video.pixel_aspect if facts.video else 1.0,
+        interlaced=facts.video.interlaced if facts.video else False,
     )
 
 
@@ -167,6 +189,7 @@ def video_filters(segment: SegmentPlan, picture: renditions.Picture) -> tuple[Fi
     offset = segment.video_offset_s or 0.0
     rate = str(rate_of(picture.fps))
     filters = [
+        *_made_plain(segment),
         Filter(
             "scale",
             (
@@ -207,6 +230,20 @@ def video_filters(segment: SegmentPlan, picture: renditions.Picture) -> tuple[Fi
         Filter("trim", (("end", f"{segment.duration_s:.6f}"),)),
         Filter("setpts", (("expr", "PTS-STARTPTS"),)),
     )
+
+
+def _made_plain(segment: SegmentPlan) -> list[Filter]:
+    """List the filters that make a camera's picture like a browser's: whole frames, square pixels.
+
+    What lies on its side has been turned before any filter: ffmpeg obeys the file's display matrix by itself.
+    """
+    found = []
+    if segment.interlaced:
+        found.append(Filter("bwdif", (("mode", "send_frame"), ("deint", "interlaced"))))
+    if segment.pixel_aspect != 1.0:
+        size = (("w", "trunc(iw*sar/2)*2"), ("h", "trunc(ih/2)*2"))
+        found += [Filter("scale", (*size, ("eval", "frame"))), Filter("setsar", (("sar", "1"),))]
+    return found
 
 
 def silence(segment: SegmentPlan, sample_rate_hz: int) -> str:

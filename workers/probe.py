@@ -12,8 +12,11 @@ from workers.plan import MadeFacts, TrackFacts
 
 # Frames further apart than this are an interruption (camera off, loss), not a frame rate.
 PAUSE_S = 1.0
+# Containers that hold what they play. Those that point elsewhere (playlists, HLS, DASH, concat, SDP), pictures in
+# sequence, raw streams without times and what only games use are not opened at all.
+DEMUXERS = "mov,matroska,avi,mpegts,mpeg,asf,flv,ogg,mp3,wav,w64,aac,flac,amr,caf,aiff,dv,mxf"
 # Nothing but local files, whatever a file's header asks for.
-OPTIONS = {"protocol_whitelist": "file"}
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 
 
 def tracks(path: Path) -> tuple[TrackFacts | None, TrackFacts | None]:
@@ -28,7 +31,7 @@ def tracks(path: Path) -> tuple[TrackFacts | None, TrackFacts | None]:
     with container:
         audio = next(iter(container.streams.audio), None)
         video = next(iter(container.streams.video), None)
-        gathered = {stream.index: _Gathered() for stream in (audio, video) if stream is not None}
+        gathered = {stream.index: Gathered() for stream in (audio, video) if stream is not None}
         if not gathered:
             return None, None
         try:
@@ -43,7 +46,7 @@ def tracks(path: Path) -> tuple[TrackFacts | None, TrackFacts | None]:
     return sound, picture
 
 
-class _Gathered:
+class Gathered:
     """First and last times of one track, and how densely its frames follow one another."""
 
     def __init__(self) -> None:
@@ -67,21 +70,34 @@ class _Gathered:
         self.end_s = max(self.end_s, at_s + min(duration_s, PAUSE_S))
         self.frames += 1
 
+    @property
+    def length_s(self) -> float:
+        """How long the track is so far."""
+        return 0.0 if self.first_s is None else max(self.end_s, self.last_s) - self.first_s
 
-def _sound(stream: av.AudioStream, seen: _Gathered) -> TrackFacts | None:
+    @property
+    def fps(self) -> float:
+        """Frames a second while there were any."""
+        return self.active_frames / self.active_s if self.active_s else 1.0
+
+    @property
+    def picture_end_s(self) -> float:
+        """When the last picture ends: it stands until the next one comes, the last one for at least one frame."""
+        return max(self.end_s, self.last_s + 1.0 / max(self.fps, 1.0))
+
+
+def _sound(stream: av.AudioStream, seen: Gathered) -> TrackFacts | None:
     if seen.first_s is None or not stream.codec_context.sample_rate:
         return None
     return TrackFacts(stream.codec_context.name, max(0.0, seen.first_s), max(seen.end_s, seen.last_s), seen.frames)
 
 
-def _picture(stream: av.VideoStream, seen: _Gathered) -> TrackFacts | None:
+def _picture(stream: av.VideoStream, seen: Gathered) -> TrackFacts | None:
     context = stream.codec_context
     if seen.first_s is None or context.width < 2 or context.height < 2:
         return None
-    fps = seen.active_frames / seen.active_s if seen.active_s else 1.0
-    # A picture stands until the next one comes; the last one stands for at least one frame.
-    end_s = max(seen.end_s, seen.last_s + 1.0 / max(fps, 1.0))
-    return TrackFacts(context.name, seen.first_s, end_s, seen.frames, context.width, context.height, fps)
+    size = context.width, context.height
+    return TrackFacts(context.name, seen.first_s, seen.picture_end_s, seen.frames, *size, seen.fps)
 
 
 def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None) -> MadeFacts:

@@ -265,7 +265,9 @@ def _make(progress: Progress, folder: Path) -> Made:
 
 def _plan(work: Work, sources: tuple[Path, ...]) -> plan.Timeline:
     facts = tuple(
-        plan.SegmentFacts(*probe.tracks(path), segment["video_delay_s"], segment["duration_s"])
+        plan.SegmentFacts.of_upload(segment["tracks"])
+        if "tracks" in segment
+        else plan.SegmentFacts(*probe.tracks(path), segment["video_delay_s"], segment["duration_s"])
         for path, segment in zip(sources, work.segments, strict=True)
     )
     try:
