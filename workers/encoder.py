@@ -1,49 +1,28 @@
 """Run ffmpeg: the only place that knows its command line. One call makes one file of a recording's segments.
 
-The child is nice to live lessons on the same PC, dies with its worker, has no shell, reads local files only, and has a
-time limit. Progress comes over its -progress pipe.
+It has no shell and reads local files only. Progress comes over its -progress pipe.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import selectors
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import ffmpeg
 import imageio_ffmpeg
 
 from rules import intake, renditions
 from rules.renditions import Kind
-from workers import plan, probe
+from workers import child, plan, probe
 
-NICENESS = 15
-TAIL_CHARS = 2000
-TICK_S = 1.0
-PR_SET_PDEATHSIG = 1
 # A source may be a stranger's file: it is read as one of the containers that hold what they play, and opens no other.
 SOURCE_OPTIONS = {
     "protocol_whitelist": "file,pipe",
     "format_whitelist": probe.DEMUXERS,
     "max_pixels": intake.MAX_PIXELS,
 }
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class EncodeFailed(Exception):
-    """An encode that made no file; `code` is "damaged", "disk_full" or "timeout", `tail` the end of ffmpeg's log."""
-
-    def __init__(self, code: str, tail: str) -> None:
-        super().__init__(f"{code}: {tail[-300:]}")
-        self.code = code
-        self.tail = tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,79 +155,24 @@ def run(
 ) -> None:
     """Make the file; `on_progress` gets the seconds of the result made so far, about once a second.
 
-    Whatever on_progress raises ends the child and goes on to the caller. Raises EncodeFailed.
+    Whatever on_progress raises ends the child and goes on to the caller. Raises child.ChildFailed.
     """
-    log = job.target.with_suffix(".log")
-    with log.open("w+b") as errors:
-        child = subprocess.Popen(
-            command(job, threads),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            preexec_fn=_child_setup(os.getpid()),
-        )
-        try:
-            _follow(child, time.monotonic() + limit_s, on_progress)
-        except TimeoutError:
-            raise EncodeFailed("timeout", f"not ready after {limit_s:.0f} s; {_tail(errors)}") from None
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-            child.stdout.close()
-        if child.returncode != 0:
-            tail = _tail(errors)
-            code = "disk_full" if "No space left on device" in tail else "damaged"
-            raise EncodeFailed(code, f"ffmpeg ended with {child.returncode}; {tail}")
-    log.unlink()
+    reports = Reports()
+    child.run(command(job, threads), limit_s, reports.take, lambda: on_progress(reports.made_s))
 
 
-def _follow(child: subprocess.Popen, deadline: float, on_progress: Callable[[float], None]) -> None:
-    """Read the progress pipe until it closes; call on_progress at each tick even when nothing was reported."""
-    made_s, pending = 0.0, b""
-    next_tick = time.monotonic() + TICK_S
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while True:
-            now = time.monotonic()
-            if now > deadline:
-                raise TimeoutError
-            if now >= next_tick:
-                next_tick = now + TICK_S
-                on_progress(made_s)
-            if not selector.select(timeout=max(0.0, next_tick - now)):
-                continue
-            chunk = os.read(child.stdout.fileno(), 65536)
-            if not chunk:
-                break
-            *lines, pending = (pending + chunk).split(b"\n")
-            made_s = _made_s(lines, made_s)
-    child.wait(timeout=60)
+class Reports:
+    """What ffmpeg reports on its -progress pipe; `made_s` is how much of the result there is, in seconds."""
 
+    def __init__(self) -> None:
+        self.made_s = 0.0
+        self._pending = b""
 
-def _made_s(lines: list[bytes], before: float) -> float:
-    """Take the newest out_time_us of a report, in seconds; ffmpeg says N/A until the first packet is written."""
-    for line in lines:
-        name, _, value = line.partition(b"=")
-        if name == b"out_time_us" and value.strip().isdigit():
-            before = int(value) / 1e6
-    return before
-
-
-def _child_setup(parent: int) -> Callable[[], None]:
-    """Return what the child does before it becomes ffmpeg: step back for others, and die when its worker dies."""
-
-    def setup() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # the worker died before the line above
-            os._exit(1)
-        os.nice(NICENESS)
-
-    return setup
-
-
-def _tail(errors: IO[bytes]) -> str:
-    """Return the end of ffmpeg's messages."""
-    size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - TAIL_CHARS))
-    return errors.read().decode(errors="replace").strip()
+    def take(self, output: bytes) -> None:
+        """Take the next piece of output, wherever it was cut."""
+        *lines, self._pending = (self._pending + output).split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b"=")
+            # ffmpeg says N/A until the first packet is written.
+            if name == b"out_time_us" and value.strip().isdigit():
+                self.made_s = int(value) / 1e6

@@ -25,7 +25,7 @@ from store import database, recordings
 from store.files import Files, NoSuchFile
 from store.models import db
 from store.recordings import PublishedFile, Work
-from workers import alive, encoder, plan, probe, slots
+from workers import alive, child, encoder, plan, probe, slots
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def _attempt(progress: Progress) -> None:
         log.info("%s of recording %s waits for the next worker", work.kind.value, work.recording_id)
     except Refused as refusal:
         _give_up(progress, refusal.code, str(refusal), permanent=refusal.permanent)
-    except encoder.EncodeFailed as failure:
+    except child.ChildFailed as failure:
         _give_up(progress, failure.code, failure.tail)
     except NoSuchFile as missing:
         _give_up(progress, "source_missing", str(missing))

@@ -8,7 +8,7 @@ import pytest
 
 from rules.renditions import Kind, planned_kinds
 from tests.slow import lessonmedia
-from workers import encoder, plan, probe
+from workers import child, encoder, plan, probe
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +134,7 @@ def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
     source = lessonmedia.lesson(tmp_path / "a.mp4", 30, size="1280x720", fps=30)
     line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
     job = encoder.Job(Kind.VIDEO_SMALL, (source,), line, tmp_path / "out.mp4")
-    with pytest.raises(encoder.EncodeFailed) as failure:
+    with pytest.raises(child.ChildFailed) as failure:
         encoder.run(job, 0.0, lambda made_s: None)
     assert failure.value.code == "timeout"
 
@@ -144,7 +144,7 @@ def test_a_source_that_vanished_is_an_orderly_failure(tmp_path):
     source = lessonmedia.lesson(tmp_path / "a.mp4", 1)
     line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
     source.unlink()
-    with pytest.raises(encoder.EncodeFailed) as failure:
+    with pytest.raises(child.ChildFailed) as failure:
         encoder.run(encoder.Job(Kind.VOICE_AAC, (source,), line, tmp_path / "out.mp4"), 60, lambda made_s: None)
     assert failure.value.code == "damaged"
     assert "No such file" in failure.value.tail

@@ -10,7 +10,7 @@ from server import words
 
 ROOT = Path(__file__).parents[2]
 # Calls whose argument at this place is a code.
-PLACES = {"Refused": 0, "EncodeFailed": 0, "Unusable": 0, "_give_up": 1}
+PLACES = {"Refused": 0, "ChildFailed": 0, "Unusable": 0, "_give_up": 1}
 
 
 def codes() -> set[str]:
