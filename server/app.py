@@ -36,6 +36,9 @@ PAGES = (
     "library",
     "files",
     "linktest",
+    "manifests",
+    "feeds",
+    "downloads",
 )
 
 

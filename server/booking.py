@@ -14,7 +14,7 @@ from rules import rights
 from rules.lifecycle import SessionState
 from rules.rights import Actor, Audience
 from rules.schedule import MAX_MINUTES
-from server import access, doors, i18n, linkwords, rows, words
+from server import access, deliveries, doors, i18n, linkwords, rows, words
 from server.lessonschemas import LessonForm
 from server.operations import guests
 from server.operations import sessions as operations
@@ -111,7 +111,15 @@ def session_page(session_id: str) -> str:
         may_guests=rights.may_see_guests(actor, facts) and guests.why_closed(session.state) == "",
         invited=[{"name": s.name, "link": linkwords.link(s) if shows_links else ""} for s in schools],
         links=_links_text(session, schools) if shows_links else [],
-        recordings=[{"id": r.id, "started_at": r.started_at, "text": rows.recording_text(r)} for r in shown],
+        recordings=[
+            {
+                "id": r.id,
+                "started_at": r.started_at,
+                "text": rows.recording_text(r),
+                "arrived": deliveries.arrival_rows(r)[0] if rights.may_see_arrivals(actor, facts) else "",
+            }
+            for r in shown
+        ],
         attendance=_attendance(session) if held and rights.may_see_attendance(actor, facts) else None,
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from flask import Blueprint, Response, current_app, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import access
+from server.links import public_link
+from server.manifestdoc import METALINK_TYPE
+from server.manifests import describedby, metalink_answer
 from server.operations import recordings as operations
+from server.operations.recordings import file_url
 from server.outgoing import stored_file
 from server.ranges import disposition
 from store.files import Files
@@ -25,11 +27,6 @@ def _open_storage(state) -> None:
     state.app.extensions["tropa_files"] = Files(state.app.config["TROPA"].storage_url)
 
 
-def file_url(rendition: Rendition) -> str:
-    """Return the local address of a file, with its name at the end for tools that look there."""
-    return f"/files/{rendition.id}/{quote(operations.file_name(rendition), safe='')}"
-
-
 @blueprint.get("/files/<rendition_id>/<path:name>")
 @access.signed_in
 def download(rendition_id: str, name: str) -> AnyResponse:
@@ -39,9 +36,21 @@ def download(rendition_id: str, name: str) -> AnyResponse:
     if name != proper:
         query = "?download=1" if request.args.get("download") == "1" else ""
         return redirect(file_url(rendition) + query, 308)
+    # A download program that knows of Metalink says so (RFC 6249 2); browsers accept anything and get the file.
+    if METALINK_TYPE in request.accept_mimetypes.values():
+        response = metalink_answer(rendition, public_link(file_url(rendition)))
+    else:
+        response = stored_answer(rendition)
+        kind = "attachment" if request.args.get("download") == "1" else "inline"
+        response.headers["Content-Disposition"] = disposition(kind, proper)
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def stored_answer(rendition: Rendition) -> Response:
+    """Answer with a published file's bytes, whole or in part, and the way to its manifest."""
     opener = current_app.extensions["tropa_files"].open
-    response: Response = stored_file(rendition.key, rendition.bytes, rendition.sha256, rendition.content_type, opener)
-    kind = "attachment" if request.args.get("download") == "1" else "inline"
-    response.headers["Content-Disposition"] = disposition(kind, proper)
+    response = stored_file(rendition.key, rendition.bytes, rendition.sha256, rendition.content_type, opener)
     response.headers["Cache-Control"] = CACHE
+    response.headers.update(describedby(rendition))
     return response

@@ -11,14 +11,15 @@ from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from rules import rights
 from rules.lifecycle import RenditionState
 from rules.renditions import Kind
-from server import access, i18n, rows, timetable, words
-from server.files import file_url
+from server import access, deliveries, i18n, rows, timetable, words
 from server.lessonschemas import ID
 from server.operations import recordings as operations
+from server.operations.recordings import file_url
 from server.problems import Problem
-from store import library, people
+from store import database, library, people
 from store.models import Recording
 
 blueprint = Blueprint("library", __name__)
@@ -78,6 +79,7 @@ def asked_page() -> int:
 def recording_list() -> str:
     """Find recordings."""
     actor, wanted = access.current_actor(), asked()
+    whose = deliveries.for_asker(actor, database.utc_now())
     page = library.search(actor, wanted.filter(), asked_page())
     kept = {name: value for name, value in request.args.items() if name != "page"}
     return render_template(
@@ -87,7 +89,9 @@ def recording_list() -> str:
         subjects=library.subjects(actor),
         schools=people.schools(),
         found=ngettext("%(num)d recording found.", "%(num)d recordings found.", page.total),
-        rows=[_row(recording) for recording in page.items],
+        rows=[_row(recording, whose) for recording in page.items],
+        whose=whose,
+        terms=deliveries.terms_text(whose) if whose else "",
         page=page.page,
         last=page.pages,
         url=lambda number: f"/library?{urlencode({**kept, 'page': number})}",
@@ -103,6 +107,10 @@ def recording_page(recording_id: str) -> str:
     session = recording.session
     renditions = operations.shown_renditions(recording, actor, facts)
     files = [rows.file_row(row, file_url(row)) for row in renditions]
+    whose = deliveries.for_asker(actor, database.utc_now())
+    arrived, arrivals = "", []
+    if rights.may_see_arrivals(actor, facts.session):
+        arrived, arrivals = deliveries.arrival_rows(recording)
     return render_template(
         "recording.html",
         recording=recording,
@@ -114,6 +122,11 @@ def recording_page(recording_id: str) -> str:
         gaps=rows.gap_texts(recording),
         players=rows.players(files),
         files=files,
+        whose=whose,
+        best=deliveries.best_text(renditions, whose) if whose else "",
+        terms=deliveries.terms_text(whose) if whose else "",
+        arrived=arrived,
+        arrivals=arrivals,
         unfinished=not operations.is_finished(recording),
         may_retry=operations.may_retry(recording, actor, facts),
     )
@@ -145,7 +158,7 @@ def retry(recording_id: str) -> Response:
     return redirect(f"/recordings/{recording_id}", 303)
 
 
-def _row(recording: Recording) -> dict[str, str]:
+def _row(recording: Recording, whose: deliveries.ForSchool | None) -> dict[str, str]:
     sizes = {row.kind: row.bytes for row in recording.renditions if row.state == RenditionState.PUBLISHED}
     parts = []
     for kind, text in ((Kind.VOICE_OPUS, _("voice")), (Kind.VIDEO_SMALL, _("video"))):
@@ -158,6 +171,7 @@ def _row(recording: Recording) -> dict[str, str]:
         "title": recording.session.title,
         "facts": " · ".join(part for part in (on, _facts(recording), length) if part),
         "files": ", ".join(parts),
+        "best": deliveries.best_text(recording.renditions, whose) if whose else "",
     }
 
 

@@ -9,10 +9,11 @@ from marshmallow import fields
 from werkzeug.wrappers import Response
 
 from server import access, i18n, schemas
+from server import feeds as feed_pages
 from server.links import public_link
 from server.roles import role_at
 from server.security import limiter
-from store import database, logins, people, repeats
+from store import database, feeds, logins, people, repeats
 from store.models import Person
 
 blueprint = Blueprint("me", __name__)
@@ -77,8 +78,13 @@ def _page(**forms: schemas.Form) -> str:
     forms.setdefault("password", _form(PasswordBody))
     forms.setdefault("token", _form(TokenBody))
     now = database.utc_now()
+    podcast = feeds.feed_of(person.id)
     return render_template(
         "me.html",
+        feed=schemas.Form(feed_pages.FeedBody(), {"kind": podcast.kind} if podcast else None, feed_pages.LABELS),
+        feed_kinds=feed_pages.choices(),
+        feed_url=feed_pages.address(podcast) if podcast else "",
+        schools={m.school_id: m.school for m in person.memberships if m.school is not None}.values(),
         logins=[(row, browser_name(row.user_agent)) for row in logins.logins(person.id, now)],
         role_at=role_at,
         tokens=logins.api_tokens(person.id),

@@ -46,6 +46,7 @@ class FileRow:
     size: str
     times: list[dict[str, str]]
     sha256: str
+    manifest: str
     text: str
     running: bool
     percent: float
@@ -115,6 +116,7 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         size=words.size(rendition.bytes) if published else "",
         times=times,
         sha256=rendition.sha256,
+        manifest=f"/manifests/{rendition.id}" if published else "",
         text=text,
         running=rendition.state in (RenditionState.ENCODING, RenditionState.VERIFYING),
         percent=round(rendition.percent, 1),

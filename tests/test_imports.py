@@ -42,7 +42,7 @@ ROOMS = {
     "server": Room(
         ("store", "rules", "config"),
         (
-            *("a2wsgi", "apispec", "flask", "flask_babel", "flask_limiter", "flask_smorest", "flask_wtf"),
+            *("a2wsgi", "apispec", "flask", "flask_babel", "flask_limiter", "feedgen", "flask_smorest", "flask_wtf"),
             *(
                 "httpx",
                 "icalendar",

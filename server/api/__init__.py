@@ -12,7 +12,10 @@ from flask import Flask, request
 from server import access
 from server.problems import Problem
 
-BLUEPRINTS = ("me", "schools", "people", "invitations", "sessions", "guests", "seminars", "recordings", "linktests")
+BLUEPRINTS = (
+    *("me", "schools", "people", "invitations", "sessions", "guests", "seminars", "recordings", "linktests"),
+    *("downloads", "mirror"),
+)
 PREFIX = "/api/v1"
 # Endpoints that take something else than JSON.
 RAW = ("api-linktests.take",)

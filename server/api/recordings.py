@@ -9,11 +9,11 @@ from rules.lifecycle import RenditionState
 from rules.renditions import SHOWN_RATES_KBPS, download_minutes
 from server import access, schemas
 from server.api.shapes import RecordingShape, RecordingsShape, RenditionShape
-from server.files import file_url
 from server.library import asked, asked_page
 from server.links import public_link
 from server.operations import recordings as operations
 from server.operations import sessions
+from server.operations.recordings import file_url
 from store import library
 from store.models import Recording, Rendition
 

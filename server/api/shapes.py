@@ -284,3 +284,59 @@ class LinkTestShape(Schema):
     verdict = fields.List(fields.String(), metadata={"description": "what the link gets, in the asker's language"})
     advice = fields.List(fields.String())
     figures = fields.List(fields.Nested(LinkFigureShape))
+
+
+class TermsShape(Schema):
+    """What a school downloads by; empty and null leave a field open."""
+
+    night_from = fields.String()
+    night_to = fields.String()
+    rate_kbps = fields.Integer(allow_none=True)
+    monthly_mb = fields.Integer(allow_none=True)
+    kinds = fields.List(fields.String())
+    subjects = fields.List(fields.String())
+    grades = fields.String()
+
+
+class MirrorShape(Schema):
+    """A school's computer that fetches by itself; month_bytes on the wire in `month`, `said` is what troubles it."""
+
+    id = fields.String()
+    name = fields.String()
+    created_at = moment()
+    last_seen_at = moment(nullable=True)
+    month = fields.String()
+    month_bytes = fields.Integer()
+    said = fields.String()
+
+
+class MirrorMadeShape(Schema):
+    """A computer just let in; its token is shown this once."""
+
+    id = fields.String()
+    name = fields.String()
+    token = fields.String()
+
+
+class ReportKeptShape(Schema):
+    """The files whose receipts were kept, and those that the server knows otherwise, or not at all."""
+
+    kept = fields.List(fields.String())
+    unknown = fields.List(fields.String())
+
+
+class ArrivedShape(Schema):
+    """A file that has arrived and was verified; way is "net" or "usb"."""
+
+    kind = fields.String()
+    way = fields.String()
+    verified_at = moment()
+    sha256 = fields.String()
+
+
+class ArrivalShape(Schema):
+    """A school that a recording is for, with the files that have arrived there."""
+
+    school_id = fields.String()
+    school = fields.String()
+    files = fields.List(fields.Nested(ArrivedShape))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from flask_babel import gettext as _
 
 from rules import rights
@@ -22,15 +24,26 @@ def seen(recording_id: str, actor: Actor) -> tuple[Recording, RecordingFacts]:
     return recording, facts
 
 
+def allowed_file(rendition_id: str, actor: Actor) -> Rendition | None:
+    """Load a file that the actor may have, published or not; None otherwise."""
+    rendition = library.rendition(rendition_id)
+    if rendition is None:
+        return None
+    facts = library.recording_facts(rendition.recording)
+    rule = rights.may_download_source if rendition.kind == Kind.SOURCE else rights.may_see_recording
+    return rendition if rule(actor, facts) else None
+
+
 def downloadable(rendition_id: str, actor: Actor) -> Rendition:
     """Load a published file that the actor may have; 404 otherwise."""
-    rendition = library.rendition(rendition_id)
-    allowed = False
-    if rendition is not None:
-        facts = library.recording_facts(rendition.recording)
-        rule = rights.may_download_source if rendition.kind == Kind.SOURCE else rights.may_see_recording
-        allowed = rule(actor, facts)
-    access.require_known(allowed)
+    rendition = allowed_file(rendition_id, actor)
+    access.require_known(rendition is not None)
+    require_ready(rendition)
+    return rendition
+
+
+def require_ready(rendition: Rendition) -> None:
+    """Go on only with a published file; raises Problem 404 that says where to look."""
     if rendition.state != RenditionState.PUBLISHED:
         raise Problem(
             404,
@@ -38,7 +51,6 @@ def downloadable(rendition_id: str, actor: Actor) -> Rendition:
             todo=_("The recording's page shows how far it is."),
             slug="not-ready",
         )
-    return rendition
 
 
 def shown_renditions(recording: Recording, actor: Actor, facts: RecordingFacts) -> list[Rendition]:
@@ -54,6 +66,11 @@ def file_name(rendition: Rendition) -> str:
     extension = CONTAINERS[kind].extension if kind in CONTAINERS else rendition.key.rpartition(".")[2]
     day = rendition.recording.started_at.date().isoformat()
     return download_name(f"{day} {session.title}", kind, extension)
+
+
+def file_url(rendition: Rendition) -> str:
+    """Return the local address of a file, with its name at the end for tools that look there."""
+    return f"/files/{rendition.id}/{quote(file_name(rendition), safe='')}"
 
 
 def may_retry(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:

@@ -77,11 +77,15 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "label": {"label": "проба"},
         "school_form": {**school, "name": "Сосновская школа"},
         "language": {"language": "en"},
+        "feed": {"kind": "voice_aac"},
+        "terms": {"night_from": "22:00", "night_to": "06:00", "monthly_mb": 2000},
+        "report": {"month": "2026-11", "month_bytes": 0},
         "link_test": {"school_id": draft.host_school_id},
         "link_offer": {"direction": "down", "offer": "v=0"},
     }
 
 
+MIRROR_FILE = "/api/v1/mirror/files/{rendition}"
 S, M, G, R = "{session}", "{seminar}", "{guest}", "{recording}"
 TABLE = [
     Row("GET", "/static/<path:name>", EVERYONE, 200, path="/static/tropa.css"),
@@ -178,6 +182,54 @@ TABLE = [
     Row("DELETE", "/whip/<session_id>/<resource>", NOBODY, 200, path=f"/whip/{S}/x", refused=frozenset({401})),
     Row("DELETE", "/whep/<session_id>/<resource>", NOBODY, 200, path=f"/whep/{S}/x", refused=frozenset({401})),
     Row("GET", "/api/openapi.json", EVERYONE, 200),
+    Row("GET", "/manifests/<rendition_id>.json", INSIDERS, 200, path="/manifests/{rendition}.json"),
+    Row("GET", "/manifests/<rendition_id>.meta4", INSIDERS, 200, path="/manifests/{rendition}.meta4"),
+    # Whoever knows an address: tests/server/test_feeds.py asks with one.
+    Row("GET", "/feed/<secret>.xml", NOBODY, 200, path="/feed/wrong.xml"),
+    Row("GET", "/feed/<secret>/<rendition_id>/<path:name>", NOBODY, 200, path="/feed/wrong/{rendition}/x"),
+    Row("POST", "/me/feed", PERSONS, 302, "feed"),
+    Row("POST", "/me/feed/<any(renew, remove):what>", NOBODY, 302, path="/me/feed/renew"),
+    Row("GET", "/schools/<school_id>/downloads", INSIDERS, 200, path="/schools/{school}/downloads"),
+    Row("POST", "/schools/<school_id>/downloads", INSIDERS, 303, "terms", "/schools/{school}/downloads"),
+    Row("POST", "/schools/<school_id>/mirrors", INSIDERS, 200, "label", "/schools/{school}/mirrors"),
+    Row(
+        "POST",
+        "/schools/<school_id>/mirrors/<mirror_id>/revoke",
+        NOBODY,
+        303,
+        path="/schools/{school}/mirrors/x/revoke",
+    ),
+    Row("GET", "/api/v1/schools/<school_id>/downloads", INSIDERS, 200, path="/api/v1/schools/{school}/downloads"),
+    Row(
+        "PUT",
+        "/api/v1/schools/<school_id>/downloads",
+        INSIDERS,
+        200,
+        "terms",
+        "/api/v1/schools/{school}/downloads",
+    ),
+    Row("GET", "/api/v1/schools/<school_id>/mirrors", INSIDERS, 200, path="/api/v1/schools/{school}/mirrors"),
+    Row("POST", "/api/v1/schools/<school_id>/mirrors", INSIDERS, 201, "label", "/api/v1/schools/{school}/mirrors"),
+    Row(
+        "DELETE",
+        "/api/v1/schools/<school_id>/mirrors/<mirror_id>",
+        NOBODY,
+        204,
+        path="/api/v1/schools/{school}/mirrors/x",
+    ),
+    Row("GET", "/api/v1/recordings/<recording_id>/arrivals", EDITORS, 200, path=f"/api/v1/recordings/{R}/arrivals"),
+    # A school's own computer comes with its school's token: tests/server/test_mirror_api.py.
+    Row("GET", "/api/v1/mirror", NOBODY, 200, refused=frozenset({401})),
+    Row("GET", "/api/v1/mirror/files/<rendition_id>", NOBODY, 200, path=MIRROR_FILE, refused=frozenset({401})),
+    Row(
+        "GET",
+        "/api/v1/mirror/files/<rendition_id>/manifest",
+        NOBODY,
+        200,
+        path=f"{MIRROR_FILE}/manifest",
+        refused=frozenset({401}),
+    ),
+    Row("POST", "/api/v1/mirror/report", NOBODY, 200, "report", refused=frozenset({401})),
     Row("GET", "/api/v1/me", PERSONS, 200),
     Row("GET", "/api/v1/schools", MEMBERS, 200),
     Row("POST", "/api/v1/schools", DISTRICT, 201, "school"),
