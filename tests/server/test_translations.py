@@ -39,6 +39,7 @@ KEPT = {
     "JSON",
     "Chrome",
     "Linux",
+    "Metalink",
 }
 ATTRIBUTES = {"aria-label", "placeholder", "title", "alt", "label"}
 
