@@ -13,7 +13,7 @@ from rules.rungs import Mode, Rung, Standing, Voice, Why, begin, choose
 FEEDBACK_INTERVAL_S = 0.25
 """Between feedbacks of a viewer who obeys `b=AS:48` (measured: 4.2 a second)."""
 BURST_S = 0.04
-"""What may leave at once, in seconds of the estimate: four passes of the pacer."""
+"""What may leave at once, in seconds of the estimate: two passes of the pacer."""
 BURST_BYTES = 200
 """And at least so much; one packet of any size leaves while any credit is there."""
 DEBT_S = 0.5
@@ -33,6 +33,12 @@ CLOGGED_S = 0.6
 REST_S = 0.3
 """Who has the best there is, and a link that carries more than that, is looked at again after so long."""
 
+PAUSE_S = 0.35
+"""Without news of a link that is not overused nothing changes but by time, and that waits so long: a little more than
+feedbacks are apart."""
+SETTLING_S = 3.0
+"""A new viewer's rung is chosen at every pass: each of them is a tenth of a second without a picture."""
+
 PRESSURE = {Reason.LOSS: Why.LOSS, Reason.SILENCE: Why.STALLED}
 
 
@@ -45,11 +51,13 @@ class Flow:
         "_opened",
         "_opening",
         "_pace_bps",
+        "_pauses",
         "_probe_bytes",
         "_refilled_s",
         "_rests_until_s",
         "_unanswered",
         "credit",
+        "due_s",
         "estimator",
         "heard",
         "mode",
@@ -75,6 +83,8 @@ class Flow:
         self._pace_bps = 0.0
         self._next_probe_s = 0.0
         self._rests_until_s = 0.0
+        self._pauses = False
+        self.due_s = 0.0  # there is no credit before then, unless feedback comes
 
     def refill(self, now_s: float) -> float:
         """Grow the credit with time, by the estimate and within the window of what may be in flight; return it."""
@@ -84,6 +94,7 @@ class Flow:
         self._refilled_s = now_s
         room = estimator.window_bytes(FEEDBACK_INTERVAL_S) - estimator.in_flight_bytes
         self.credit = min(credit, max(BURST_BYTES, rate * BURST_S), room)
+        self.due_s = now_s - credit / rate if credit < 0 else now_s
         return self.credit
 
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
@@ -95,7 +106,9 @@ class Flow:
         estimator = self.estimator
         before_bps = estimator.target_bps
         estimator.on_feedback(feedback, now_s)
-        if estimator.target_bps < before_bps or estimator.held or estimator.queue_s > estimator.queue_limit_s:
+        self.due_s = 0.0
+        worse = estimator.target_bps < before_bps or estimator.held or estimator.queue_s > estimator.queue_limit_s
+        if worse or self._pauses:
             self._rests_until_s = 0.0
 
     def deaf(self, now_s: float) -> bool:
@@ -161,13 +174,21 @@ class Flow:
     def rest(self, wanted_bps: float, now_s: float) -> None:
         """Let the next decision wait for a moment where nobody would ask this link for more, nor give up a rung.
 
-        Feedback that tells of a shortage ends the rest, and so does the moment in which silence would be noticed.
+        Feedback that tells of a shortage ends the rest, and so does the moment in which silence would be noticed. Where
+        more would be asked for, any feedback ends it.
         """
-        best = self.standing.why is Why.FITS and self.standing.rung > Rung.STILL
-        if not best or self._unanswered or self.padding_bytes > 0:
+        estimator = self.estimator
+        if self._unanswered or self.padding_bytes > 0:
             return
-        if self.prober.idle(self.estimator.target_bps, wanted_bps):
-            self._rests_until_s = min(now_s + REST_S, self.estimator.silent_at_s)
+        best = self.standing.why is Why.FITS and self.standing.rung > Rung.STILL
+        if best and self.prober.idle(estimator.target_bps, wanted_bps):
+            self._pauses = False
+            self._rests_until_s = min(now_s + REST_S, estimator.silent_at_s)
+            return
+        calm = not estimator.held and estimator.queue_s <= estimator.queue_limit_s
+        if calm and now_s - self._began_s > SETTLING_S:
+            self._pauses = True
+            self._rests_until_s = min(now_s + PAUSE_S, estimator.silent_at_s)
 
     def decide(self, costs: Mapping[Rung, float], voice: Voice, now_s: float) -> Standing:
         """Choose the rung for the rate of this moment; before the link is known nothing is chosen."""

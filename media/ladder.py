@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from media.costs import ENCODED, FIXED_COSTS, LOW_VOICE_BPS, LOW_VOICE_S, VOICE_PLANNED_BPS, wire_bps
+from media.costs import ENCODED, FIXED_COSTS, LOW_VOICE_BPS, LOW_VOICE_S, VOICE_PLANNED_BPS, most_waited_s, wire_bps
 from media.flow import Flow
 from media.host import Host
 from media.ingest import Track, TrackPacket
@@ -37,10 +37,6 @@ LOW_STORE_PACKETS = 512
 """Kept of a low rung for retransmission: 15 s of MIDDLE, a minute of LOW."""
 KEYFRAMES_S = 2.0
 """All viewers who come back to the host's picture ask for one keyframe in so long."""
-MOST_WAITED_S = {Rung.STILL: 8.0, Rung.LOW: 2.0, Rung.MIDDLE: 1.2}
-"""Pictures that wait longer are dropped up to the next keyframe. A still fills the room beside the voice for seconds, a
-keyframe of LOW for one."""
-MOST_WAITED_OF_HOST_S = 0.8
 REORDER_S = 0.25
 MIDDLE_HOLD_S = 8.0
 """MIDDLE's rate rises no sooner: each change costs its viewers a keyframe."""
@@ -140,13 +136,13 @@ class Ladder:
         viewer.silence("video")
 
     def _list_paced(self) -> None:
-        """List whom the pacer looks at: it does so a hundred times a second, and the list seldom changes."""
+        """List whom the pacer looks at: it does so fifty times a second, and the list seldom changes."""
         self._paced = [(v.flow, v.picture, v) for v in self.viewers if v.flow is not None]
 
     def tick(self, now_s: float) -> None:
         """Pass over the viewers for whom pictures or padding wait; now and then over all, to choose their rungs."""
         for flow, picture, viewer in self._paced:
-            if (picture is not None and picture.behind) or flow.padding_bytes > 0:
+            if flow.padding_bytes > 0 or (picture is not None and picture.behind and now_s >= flow.due_s):
                 flow.refill(now_s)
                 viewer.pace(now_s)
         if self._joiner.waiting and now_s - self._joined_s > LOW_VOICE_LATE_S:
@@ -169,7 +165,9 @@ class Ladder:
                 if viewer.told is not None and viewer.told.short and viewer.live_video:
                     self._measure(viewer, now_s)
                 continue
-            if flow.at_rest(now_s) and not viewer.peer.starved and not viewer.picture.behind:
+            if flow.at_rest(now_s) and not viewer.peer.starved:
+                if viewer.picture is not None and viewer.picture.behind:
+                    viewer.drop_late(most_waited_s(viewer.rung), now_s)
                 continue
             if flow.deaf(now_s):
                 self.layers.forget(viewer)
@@ -191,7 +189,7 @@ class Ladder:
             self._settle(viewer, flow.decide(costs, voice, now_s), now_s)
             if flow.standing is former:
                 flow.rest(wanted_bps * 1.15, now_s)
-            viewer.drop_late(MOST_WAITED_S.get(viewer.rung, MOST_WAITED_OF_HOST_S), now_s)
+            viewer.drop_late(most_waited_s(viewer.rung), now_s)
         lost = self._encoder is not None and self._encoder.wants_pictures and moving and self._depacketizer.broken
         if self.picture.waiting or self.layers.waiting or lost:
             self._ask_picture(now_s)

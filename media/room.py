@@ -246,7 +246,7 @@ class Room:
         return self.recorder is not None
 
     def tick(self, now_s: float) -> None:
-        """Move on what depends on time; call every 10 ms."""
+        """Move on what depends on time; call every 20 ms."""
         self.ladder.tick(now_s)
         host = self._host
         if host is not None:

@@ -24,7 +24,7 @@ from rules.rungs import Mode
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 0.01
+TICK_S = 0.02
 """The pacer passes over all viewers this often: a picture packet of 500 bytes is 60 ms of a 64 kbit/s link."""
 PORT_TICK_S = 0.1
 RESUME_CHECK_S = 5.0

@@ -7,8 +7,8 @@ packet's length, and a hostile packet raises MalformedFeedback, nothing else.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 RTPFB = 205
 FMT_TRANSPORT_CC = 15
@@ -33,8 +33,7 @@ class MalformedFeedback(ValueError):
     """Bytes that are no transport-cc feedback; count and drop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(NamedTuple):
     """What one feedback tells: for each sequence number from `base_sequence` on, its arrival or None if lost.
 
     `arrivals_s` are on the receiver's clock, modulo REFERENCE_WRAP * REFERENCE_TICK_S (about 12 days).

@@ -36,6 +36,9 @@ MAX_QUEUED_BYTES = 16 * 1024 * 1024
 """About a minute of a lesson. The queue's drop policy: a frame that no longer fits is dropped, as the newest; orders to
 open, close and seal always fit. The recorder then waits for a keyframe."""
 MAX_SEGMENTS = 1000
+GATHER_S = 0.1
+"""Frames are taken so often, all that are there: to wake this thread for each of them disturbs the loop of all viewers.
+A killed process loses so much more at most."""
 
 
 @dataclass(slots=True)
@@ -101,7 +104,6 @@ class Writer:
             self._queued_samples += 1
             self._queued_bytes += len(sample.data)
             self._orders.append((self._write, (sample,)))
-            self._wake.notify()
         return True
 
     def video_delay(self, delay_s: float) -> None:
@@ -141,7 +143,7 @@ class Writer:
         while not self._stopped:
             with self._wake:
                 while not self._orders:
-                    self._wake.wait()
+                    self._wake.wait(GATHER_S)
                 carry_out, arguments = self._orders.popleft()
                 if carry_out == self._write:
                     self._queued_samples -= 1

@@ -10,6 +10,7 @@ Sums are kept per feedback, not per packet: a hundred viewers cost a few list wr
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from enum import StrEnum
 
@@ -85,6 +86,7 @@ class Estimator:
         "_sizes",
         "_standing_s",
         "_times",
+        "base_rtt_s",
         "capacity_bps",
         "delivered_bps",
         "held",
@@ -100,14 +102,16 @@ class Estimator:
         self.target_bps = float(start_bps)
         self.reason = Reason.START
         self.rtt_s = 0.2
+        self.base_rtt_s = 0.2  # without a queue, the wait for feedback excluded as far as it ever was
         self.queue_s = 0.0
         self.loss = 0.0
         self.delivered_bps = 0.0
         self.held = False  # what is overdue may be a burst or a link that has fallen: the next feedback tells
         self.capacity_bps: float | None = None  # what arrived while a queue stood
         self.in_flight_bytes = 0  # sent, and no feedback has told of it yet
-        self._times = [0.0] * HISTORY
-        self._sizes = [0] * HISTORY  # 0: nothing sent under this number, or already told of
+        # Arrays, not lists: an object for each of forty seconds' packets is 200 KB a viewer, and cold whenever touched.
+        self._times = array("d", bytes(8 * HISTORY))
+        self._sizes = array("H", bytes(2 * HISTORY))  # 0: nothing sent under this number, or already told of
         self._next = 0
         self._acked_to = 0  # everything before it is told of or given up
         self._lately = Lately()
@@ -148,11 +152,6 @@ class Estimator:
     def queue_limit_s(self) -> float:
         """Return from which standing queue on the link is overused: a single packet is one on a slow link."""
         return QUEUE_LIMIT_S + min(PACKET_BITS / self.target_bps, PACKET_LONGEST_S)
-
-    @property
-    def base_rtt_s(self) -> float:
-        """Return the round trip without a queue, the wait for feedback excluded as far as it ever was."""
-        return self._base_rtt[0][1] if self._base_rtt else self.rtt_s
 
     @property
     def lasting_bps(self) -> float:
@@ -240,6 +239,7 @@ class Estimator:
         self._base_rtt.append((now_s, sample_s))
         while self._base_rtt[0][0] < now_s - BASE_WINDOW_S:
             self._base_rtt.popleft()
+        self.base_rtt_s = self._base_rtt[0][1]
 
     def _overdue_s(self, now_s: float) -> float:
         """Return how long the oldest of the packets behind the newest arrival is overdue; 0.0 where few are."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RATE_WINDOW_S = 0.6  # two feedbacks of the slow kind (3.8 a second)
 LOSS_WINDOW_S = 5.0  # at 20 packets a second one burst of three is no loss of a tenth
@@ -11,8 +11,7 @@ LOSS_SAMPLES = 20  # fewer packets than this say nothing about a loss rate
 REMEMBERED = 256  # feedbacks at most, however many come in LOSS_WINDOW_S
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What one feedback said; `lost` are those that it made sure of."""
 
     first_arrival_s: float
