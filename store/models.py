@@ -322,13 +322,23 @@ class Recording(db.Model):
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     duration_s: Mapped[float | None]
     has_video: Mapped[bool] = mapped_column(default=True)
-    # [{"key", "bytes", "sha256", "duration_s", "video_delay_s", "container", "video_codec"}], in order
+    origin: Mapped[str] = mapped_column(String(8), default="live", server_default="live")  # or "upload"
+    # What people should know of it: [{"code": rules.intake.Note, …its numbers}]
+    notes: Mapped[list] = mapped_column(JSON, default=list, server_default="[]")
+    # [{"key", "bytes", "sha256", "duration_s", "video_delay_s", "container", "video_codec"}], in order; of an upload also
+    # "tracks": {"audio", "video"}, the facts (workers.plan.TrackFacts) that were found out when it was taken
     segments: Mapped[list] = mapped_column(JSON, default=list)
     # [{"at_s": place in the finished recording, "seconds": length of the interruption}]
     gaps: Mapped[list] = mapped_column(JSON, default=list)
     source_sha256: Mapped[str] = mapped_column(String(64))  # over the segments' digests in order
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # of the first rendition
+    # Somebody said that nothing of this recording is to go by itself.
+    kept_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kept_by: Mapped[str | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    # The source is gone: its segments stay listed, with "removed": true once their file is.
+    source_removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    source_removed_why: Mapped[str] = mapped_column(String(20), default="", server_default="")
     session: Mapped[Session] = relationship(back_populates="recordings")
     renditions: Mapped[list[Rendition]] = relationship(back_populates="recording", order_by="Rendition.position")
 
@@ -361,6 +371,8 @@ class Rendition(db.Model):
     fps: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    removed_why: Mapped[str] = mapped_column(String(20), default="", server_default="")  # rules.retention.Why
     recording: Mapped[Recording] = relationship(back_populates="renditions")
     __table_args__ = (UniqueConstraint("recording_id", "kind"),)
 
@@ -401,6 +413,16 @@ class Upload(db.Model):
     person: Mapped[Person] = relationship()
     school: Mapped[School] = relationship()
     session: Mapped[Session | None] = relationship()
+
+
+class Retention(db.Model):
+    """How many days one sort of file is kept; None for ever. A sort without a row is kept as rules.retention says."""
+
+    __tablename__ = "retention"
+    sort: Mapped[str] = mapped_column(String(20), primary_key=True)  # rules.retention.Sort
+    days: Mapped[int | None]
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
 
 
 class OutboxMail(db.Model):
