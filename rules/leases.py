@@ -34,9 +34,9 @@ def judge(
 ) -> Verdict:
     """Decide whether a rendition may be taken now; all moments are Unix seconds, None where there is none.
 
-    GIVE_UP: it has been tried often enough and is to be marked failed. OVER: published or failed already.
+    GIVE_UP: it has been tried often enough and is to be marked failed. OVER: published, failed or removed.
     """
-    if state in (RenditionState.PUBLISHED, RenditionState.FAILED):
+    if state in (RenditionState.PUBLISHED, RenditionState.FAILED, RenditionState.REMOVED):
         return Verdict.OVER
     if state is RenditionState.WAITING:
         if not_before_s is not None and now_s < not_before_s:

@@ -8,8 +8,8 @@ A recording waits until a worker begins, is worked on while any file is outstand
 when no file at all could be made of it. Somebody may ask for a failed or partly failed one to be tried again.
 
 A rendition waits, is encoded, verified, and published exactly once. A worker that dies or meets trouble that may pass
-puts it back to waiting; after too many attempts it has failed, until somebody asks for another try. Published is
-final.
+puts it back to waiting; after too many attempts it has failed, until somebody asks for another try. Published ends
+only when the file is removed, by policy or by a person; while the source is there, it can be made again.
 
 An upload is received piece by piece until its last byte is there, or expires where nobody goes on with it. A worker
 makes a recording of what was received, or refuses it with a reason and keeps the file for its owner, who may have it
@@ -60,6 +60,7 @@ class RenditionState(StrEnum):
     VERIFYING = "verifying"
     PUBLISHED = "published"
     FAILED = "failed"
+    REMOVED = "removed"
 
 
 class UploadState(StrEnum):
@@ -90,8 +91,9 @@ RENDITION: Mapping[RenditionState, frozenset[RenditionState]] = {
     RenditionState.WAITING: frozenset({RenditionState.ENCODING, RenditionState.FAILED}),
     RenditionState.ENCODING: frozenset({RenditionState.VERIFYING, RenditionState.WAITING, RenditionState.FAILED}),
     RenditionState.VERIFYING: frozenset({RenditionState.PUBLISHED, RenditionState.WAITING, RenditionState.FAILED}),
-    RenditionState.PUBLISHED: frozenset(),
+    RenditionState.PUBLISHED: frozenset({RenditionState.REMOVED}),
     RenditionState.FAILED: frozenset({RenditionState.WAITING}),
+    RenditionState.REMOVED: frozenset({RenditionState.WAITING}),
 }
 
 UPLOAD: Mapping[UploadState, frozenset[UploadState]] = {
@@ -134,13 +136,15 @@ def step(before: S, after: S) -> S:
 def recording_state(renditions: Iterable[RenditionState]) -> RecordingState:
     """Conclude a recording's state from its renditions' states.
 
-    A recording with some files published and the rest failed counts as published: what there is can be used.
+    A recording with some files published and the rest failed counts as published: what there is can be used. One whose
+    files were removed stays so: the library tells what was there.
     """
     states = list(renditions)
     if not states or all(state is RenditionState.WAITING for state in states):
         return RecordingState.WAITING
-    if any(state not in (RenditionState.PUBLISHED, RenditionState.FAILED) for state in states):
+    ended = (RenditionState.PUBLISHED, RenditionState.FAILED, RenditionState.REMOVED)
+    if any(state not in ended for state in states):
         return RecordingState.WORKING
-    if RenditionState.PUBLISHED in states:
+    if RenditionState.PUBLISHED in states or RenditionState.REMOVED in states:
         return RecordingState.PUBLISHED
     return RecordingState.FAILED

@@ -39,6 +39,7 @@ _DEPTH = "tropa_write_depth"
 LOCK_UPGRADE = 7_106_001
 LOCK_BOOKING = 7_106_002
 LOCK_PEOPLE = 7_106_003
+LOCK_UPLOADS = 7_106_004
 
 
 def new_id() -> str:

@@ -78,6 +78,38 @@ class Files:
             self._fs.put_file(os.fspath(local_path), path)
             return Stored(key, source.tell(), digest)
 
+    def adopt(self, local_path: str | os.PathLike[str], key: str) -> Stored:
+        """Put a file that nobody will write to any more: without a copy where it lies on the storage's own disk.
+
+        The file stays under its old name too, and is the caller's to remove.
+        """
+        path = self._path(key)
+        if not self.is_beside(local_path):
+            return self.put(local_path, key)
+        with open(local_path, "rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+            size = source.tell()
+            os.fsync(source.fileno())
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        unfinished = f"{path}.{secrets.token_hex(4)}{UNFINISHED}"
+        try:
+            os.link(local_path, unfinished)
+        except OSError:  # a disk without hard links
+            return self.put(local_path, key)
+        os.replace(unfinished, path)
+        # Two names of one file are left as they are by rename(2); the temporary one goes then.
+        Path(unfinished).unlink(missing_ok=True)
+        _sync_folder(Path(path).parent)
+        return Stored(key, size, digest)
+
+    def is_beside(self, local_path: str | os.PathLike[str]) -> bool:
+        """Tell whether a local file lies on the same disk as the storage, so that taking it over needs no room."""
+        folder = self.folder
+        if folder is None:
+            return False
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder.stat().st_dev == os.stat(local_path).st_dev
+
     def open(self, key: str) -> BinaryIO:
         """Open a file for reading, seekable; raises NoSuchFile."""
         try:

@@ -325,8 +325,8 @@ class Recording(db.Model):
     origin: Mapped[str] = mapped_column(String(8), default="live", server_default="live")  # or "upload"
     # What people should know of it: [{"code": rules.intake.Note, …its numbers}]
     notes: Mapped[list] = mapped_column(JSON, default=list, server_default="[]")
-    # [{"key", "bytes", "sha256", "duration_s", "video_delay_s", "container", "video_codec"}], in order; of an upload also
-    # "tracks": {"audio", "video"}, the facts (workers.plan.TrackFacts) that were found out when it was taken
+    # [{"key", "bytes", "sha256", "duration_s", "video_delay_s", "container", "video_codec"}], in order; an upload's has
+    # "tracks": {"audio", "video"} too, the facts (workers.plan.TrackFacts) that were found out when it was taken
     segments: Mapped[list] = mapped_column(JSON, default=list)
     # [{"at_s": place in the finished recording, "seconds": length of the interruption}]
     gaps: Mapped[list] = mapped_column(JSON, default=list)
@@ -335,7 +335,7 @@ class Recording(db.Model):
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # of the first rendition
     # Somebody said that nothing of this recording is to go by itself.
     kept_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    kept_by: Mapped[str | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    kept_by: Mapped[str | None] = mapped_column(Id)  # a person's id, also when the person is gone
     # The source is gone: its segments stay listed, with "removed": true once their file is.
     source_removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     source_removed_why: Mapped[str] = mapped_column(String(20), default="", server_default="")

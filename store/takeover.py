@@ -67,9 +67,9 @@ def create_recording(sealed: Sealed, now: datetime) -> bool:
             raise NoSuchSession(sealed.session_id)
         try:
             with session.begin_nested():
-                session.add(_recording(sealed, now))
+                session.add(recording_row(sealed, now))
                 session.flush()
-                session.add_all(_planned(sealed, now))
+                session.add_all(planned_rows(sealed, now))
                 session.add_all(_attendance(session, sealed))
         except IntegrityError:
             # Another worker has taken the same manifest over meanwhile; anything else is an error.
@@ -81,7 +81,8 @@ def create_recording(sealed: Sealed, now: datetime) -> bool:
     return True
 
 
-def _recording(sealed: Sealed, now: datetime) -> Recording:
+def recording_row(sealed: Sealed, now: datetime) -> Recording:
+    """Make the row of a recording, not yet added to any transaction."""
     digests = "".join(segment["sha256"] for segment in sealed.segments)
     return Recording(
         id=sealed.id,
@@ -99,7 +100,8 @@ def _recording(sealed: Sealed, now: datetime) -> Recording:
     )
 
 
-def _planned(sealed: Sealed, now: datetime) -> list[Rendition]:
+def planned_rows(sealed: Sealed, now: datetime) -> list[Rendition]:
+    """Make the rows of the files that will be made of a recording."""
     return [
         Rendition(
             id=new_id(),

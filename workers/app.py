@@ -67,8 +67,8 @@ def _configure(made: Celery) -> None:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
-        # Pictures have as many processes as the setting says; voice and light work have one each beside them.
-        worker_concurrency=settings.worker_processes + 2,
+        # Pictures have as many processes as the setting says; voice, uploads and light work have one each beside them.
+        worker_concurrency=settings.worker_processes + 3,
         worker_max_memory_per_child=MAX_CHILD_KIB,
         task_default_queue="tropa",
         task_default_priority=0,
@@ -83,6 +83,7 @@ def _configure(made: Celery) -> None:
             name: {"task": name, "schedule": every_s, "options": {"expires": every_s}}
             for name, every_s in (
                 ("workers.ingest.scan", SCAN_EVERY_S),
+                ("workers.uploads.scan", SCAN_EVERY_S),
                 ("workers.renditions.sweep", SWEEP_EVERY_S),
                 ("workers.mail.send_due", MAIL_EVERY_S),
                 ("workers.upkeep.clean", CLEAN_EVERY_S),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from rules.renditions import VIDEO_KINDS
-from workers import alive, ingest, mail, renditions, upkeep
+from workers import alive, ingest, mail, renditions, upkeep, uploads
 from workers.app import SWEEP_EVERY_S, app, encode_limit_s, settings
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,13 @@ def scan() -> None:
     """Take over sealed recordings; work on new ones starts at once."""
     alive.note_beat(settings.redis_url)
     if ingest.scan(settings):
+        send_waiting()
+
+
+@app.task(name="workers.uploads.scan", time_limit=SCAN_LIMIT_S)
+def take_uploads() -> None:
+    """Take over uploads that are whole; work on new recordings starts at once."""
+    if uploads.scan(settings):
         send_waiting()
 
 

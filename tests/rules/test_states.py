@@ -21,9 +21,9 @@ def test_every_state_has_its_row_and_no_step_stands_still(states):
 
 
 def test_final_states_are_final():
-    """Nothing follows a cancelled session or a published file."""
+    """Nothing follows a cancelled session; a published file is never made anew unless it was removed before."""
     assert not any(lifecycle.may_become(SessionState.CANCELLED, state) for state in SessionState)
-    assert not any(lifecycle.may_become(RenditionState.PUBLISHED, state) for state in RenditionState)
+    assert lifecycle.RENDITION[RenditionState.PUBLISHED] == {RenditionState.REMOVED}
 
 
 def test_a_step_that_is_not_in_the_table_is_refused():
@@ -37,7 +37,8 @@ def test_a_step_that_is_not_in_the_table_is_refused():
 def test_a_recordings_state_follows_from_its_files(states):
     """A file that is still to come keeps it from being over; a published one keeps it from having failed."""
     state = lifecycle.recording_state(states)
-    over = bool(states) and all(s in (RenditionState.PUBLISHED, RenditionState.FAILED) for s in states)
+    ended = (RenditionState.PUBLISHED, RenditionState.FAILED, RenditionState.REMOVED)
+    over = bool(states) and all(s in ended for s in states)
     assert (state in (RecordingState.PUBLISHED, RecordingState.FAILED)) == over
     assert not (state is RecordingState.FAILED and RenditionState.PUBLISHED in states)
     assert (state is RecordingState.WAITING) == all(s is RenditionState.WAITING for s in states)

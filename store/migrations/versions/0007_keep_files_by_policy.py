@@ -10,6 +10,17 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+COLUMNS = (
+    ("recording", sa.Column("origin", sa.String(length=8), nullable=False, server_default="live")),
+    ("recording", sa.Column("notes", sa.JSON(), nullable=False, server_default="[]")),
+    ("recording", sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True)),
+    ("recording", sa.Column("kept_by", sa.String(length=16), nullable=True)),
+    ("recording", sa.Column("source_removed_at", sa.DateTime(timezone=True), nullable=True)),
+    ("recording", sa.Column("source_removed_why", sa.String(length=20), nullable=False, server_default="")),
+    ("rendition", sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True)),
+    ("rendition", sa.Column("removed_why", sa.String(length=20), nullable=False, server_default="")),
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -23,27 +34,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sort", name=op.f("pk_retention")),
     )
-    with op.batch_alter_table("recording", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("origin", sa.String(length=8), nullable=False, server_default="live"))
-        batch_op.add_column(sa.Column("notes", sa.JSON(), nullable=False, server_default="[]"))
-        batch_op.add_column(sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("kept_by", sa.String(length=16), nullable=True))
-        batch_op.add_column(sa.Column("source_removed_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("source_removed_why", sa.String(length=20), nullable=False, server_default=""))
-        batch_op.create_foreign_key(
-            batch_op.f("fk_recording_kept_by_person"), "person", ["kept_by"], ["id"], ondelete="SET NULL"
-        )
-    with op.batch_alter_table("rendition", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("removed_why", sa.String(length=20), nullable=False, server_default=""))
+    # No batch: on SQLite that makes a table anew, and dropping the old one would delete the rows that refer to it.
+    for table, column in COLUMNS:
+        op.add_column(table, column)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("rendition", schema=None) as batch_op:
-        batch_op.drop_column("removed_why")
-        batch_op.drop_column("removed_at")
-    with op.batch_alter_table("recording", schema=None) as batch_op:
-        batch_op.drop_constraint(batch_op.f("fk_recording_kept_by_person"), type_="foreignkey")
-        for name in ("source_removed_why", "source_removed_at", "kept_by", "kept_at", "notes", "origin"):
-            batch_op.drop_column(name)
+    for table, column in COLUMNS:
+        op.drop_column(table, column.name)
     op.drop_table("retention")
