@@ -119,13 +119,13 @@ class WorkStage:
         """Return what the processes of this name have written."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def wait(self, holds: Callable[[], object], what: str) -> None:
+    def wait(self, holds: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
         """Wait until something holds; AssertionError says what did not, with the end of the worker's log."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + patience_s
         while not holds():
             if time.monotonic() > deadline_s:
                 log = self.log("worker")[-3000:] if (self.folder / "worker.log").exists() else ""
-                raise AssertionError(f"not within {PATIENCE_S} s: {what}\n{log}")
+                raise AssertionError(f"not within {patience_s} s: {what}\n{log}")
             time.sleep(0.1)
 
     @contextlib.contextmanager
