@@ -120,6 +120,7 @@ def recording_page(recording_id: str) -> str:
         state=rows.recording_text(recording),
         failure=words.reason(recording.failure),
         gaps=rows.gap_texts(recording),
+        notes=words.notes(recording.notes),
         players=rows.players(files),
         files=files,
         whose=whose,

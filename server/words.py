@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from rules.intake import Note, Trouble
 from rules.lifecycle import RecordingState, RenditionState, SessionKind
 from rules.renditions import Kind, human_size
 from server.i18n import decimal
@@ -59,6 +60,7 @@ RENDITIONS = {
     RenditionState.VERIFYING: _l("being checked"),
     RenditionState.PUBLISHED: _l("ready"),
     RenditionState.FAILED: _l("could not be made"),
+    RenditionState.REMOVED: _l("removed"),
 }
 # What a browser needs to know before it fetches anything; the codecs' levels are those of 360p (AV1 2.1, H.264 3.0).
 PLAYER_TYPES = {
@@ -142,4 +144,55 @@ def reason(code: str) -> str:
         "storage": _("the files could not be read or stored; check the storage and try again"),
         "workers_died": _("every worker that took it was stopped; try again"),
         "internal": _("a fault in the program; the administrator finds more in the log"),
+        **_of_uploads(),
     }.get(code, code)
+
+
+def _of_uploads() -> dict[str, str]:
+    """Return the words for what is wrong with an uploaded file (rules.intake.Trouble)."""
+    return {
+        Trouble.EMPTY: _("the file is empty; copy it from the camera once more and send it again"),
+        Trouble.ARCHIVE: _("it is an archive; unpack it and send the recording that is in it"),
+        Trouble.PLAYLIST: _("it is a list of other files, without sound or picture; send those files themselves"),
+        Trouble.NOT_MEDIA: _("it is neither video nor sound; send the file that the camera or telephone made"),
+        Trouble.UNFINISHED_MP4: _(
+            "the camera was switched off before it could finish the file, so that its table of contents is missing; "
+            "put the card back into the camera and switch it on, many cameras repair the file by themselves"
+        ),
+        Trouble.UNDECODABLE: _(
+            "its sound and picture are in a format that is not known here; save it as MP4 in a video program"
+        ),
+        Trouble.TOO_LONG: _("it is longer than lessons may be here; cut it into parts and send them one by one"),
+        Trouble.TOO_LARGE_PICTURE: _("its picture has more points than can be worked on; save it smaller, up to 8K"),
+        Trouble.TOO_COSTLY: _(
+            "reading it took too much memory or time, it is probably damaged; save it as MP4 in a video program"
+        ),
+    }
+
+
+def notes(found: list[dict]) -> list[str]:
+    """Write what people should know of a recording that was made of a file (rules.intake.Note)."""
+    return [_note(one) for one in found]
+
+
+def _note(note: dict) -> str:
+    match note["code"]:
+        case Note.CUT_OFF:
+            return _(
+                "The file is cut off: %(read)s of %(declared)s could be read.",
+                read=duration(note["read_s"]),
+                declared=duration(note["declared_s"]),
+            )
+        case Note.ONE_OF_SEVERAL_SOUNDS:
+            language = f" ({note['language']})" if note["language"] not in ("", "und") else ""
+            return _(
+                "The file has %(count)d sound tracks; number %(number)d%(language)s was taken.",
+                count=note["count"],
+                number=note["number"],
+                language=language,
+            )
+        case Note.PICTURE_LEFT_OUT:
+            return _("The picture could not be read (%(codec)s), the sound was taken.", codec=note["codec"] or "?")
+        case Note.SOUND_LEFT_OUT:
+            return _("The sound could not be read (%(codec)s), the picture was taken.", codec=note["codec"] or "?")
+    return str(note["code"])

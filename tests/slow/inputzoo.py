@@ -144,7 +144,7 @@ ZOO = {
     ),
     "odd_name": Beast("Урок 🌲 «Тайга»: 5+6 класс?.mp4", plain(*picture(), *TONE, *X264, *AAC, "-f", "mp4")),
     "two_sounds": Beast("два языка.mp4", two_sounds, notes=("one_of_several_sounds",)),
-    "cover": Beast("песня.mp3", cover, has_video=False),
+    "cover": Beast("песня.mp3", cover, has_video=False, seconds=None),
     "photo": Beast("фото.mp4", plain(*picture(), "-frames:v", "1", "-f", "image2"), "not_media"),
     "camcorder": Beast("M2U00001.MPG", camcorder),
     "old_camera": Beast(
