@@ -60,6 +60,9 @@ class Settings:
     max_body_kb: int
     login_attempts_per_minute: int
     requests_per_minute: int
+    upload_days: int
+    max_upload_gb: int
+    uploads_per_person: int
     link_tests_per_person: int
     link_tests_per_school: int
     link_tests_kept: int
@@ -103,6 +106,9 @@ class Settings:
             max_body_kb=_int(env, "TROPA_MAX_BODY_KB", 256, 64, 1_048_576),
             login_attempts_per_minute=_int(env, "TROPA_LOGIN_ATTEMPTS_PER_MINUTE", 10, 1, 10_000),
             requests_per_minute=_int(env, "TROPA_REQUESTS_PER_MINUTE", 1200, 10, 1_000_000),
+            upload_days=_int(env, "TROPA_UPLOAD_DAYS", 7, 1, 365),
+            max_upload_gb=_int(env, "TROPA_MAX_UPLOAD_GB", 16, 1, 1000),
+            uploads_per_person=_int(env, "TROPA_UPLOADS_PER_PERSON", 20, 1, 1000),
             link_tests_per_person=_int(env, "TROPA_LINK_TESTS_PER_PERSON", 10, 1, 1000),
             link_tests_per_school=_int(env, "TROPA_LINK_TESTS_PER_SCHOOL", 20, 1, 1000),
             link_tests_kept=_int(env, "TROPA_LINK_TESTS_KEPT", 50, 1, 1000),

@@ -96,6 +96,15 @@ class RecordingFacts:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class UploadFacts:
+    """What rights depend on in an upload: whose it is, and for which school."""
+
+    id: str
+    person_id: str
+    school_id: str
+
+
 def may_administer(actor: Actor) -> bool:
     """Technical pages: processes, queues, failed jobs, settings as they are in force."""
     return actor.has(Role.ADMINISTRATOR, None)
@@ -162,6 +171,23 @@ def may_download_source(actor: Actor, recording: RecordingFacts) -> bool:
 def may_retry_recording(actor: Actor, recording: RecordingFacts) -> bool:
     """Have failed files of a recording made again."""
     return may_edit_session(actor, recording.session)
+
+
+def may_upload(actor: Actor, school_id: str) -> bool:
+    """Send in the recording of a lesson that was never booked: whoever might have booked it with themselves as host."""
+    return actor.person_id is not None and may_book(actor, school_id, actor.person_id)
+
+
+def may_upload_to(actor: Actor, session: SessionFacts) -> bool:
+    """Send in a recording of this session: whoever might have held it. Its state is not asked here."""
+    return may_host(actor, session)
+
+
+def may_manage_upload(actor: Actor, upload: UploadFacts) -> bool:
+    """See an upload, go on with it, change what is written about it, remove it: its sender, and who coordinates."""
+    if actor.person_id is None:
+        return False
+    return actor.person_id == upload.person_id or coordinates(actor, upload.school_id)
 
 
 def may_see_attendance(actor: Actor, session: SessionFacts) -> bool:

@@ -39,6 +39,8 @@ PAGES = (
     "manifests",
     "feeds",
     "downloads",
+    "uploads",
+    "tus",
 )
 
 

@@ -10,16 +10,19 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from config import Settings
-from server import onair
+from server import onair, uploads
 from server.app import create_app
 from server.intake import Limits
 from server.shell import Shell
 from server.target import OriginForm
+from server.uploading import Uploads
 from store.files import Files
 
 # A WHIP or WHEP offer is a few KB of SDP.
 SIGNALLING_BYTES = 64 * 1024
-ROUTES = (("/whip/", SIGNALLING_BYTES), ("/whep/", SIGNALLING_BYTES))
+# Around the one file of the form for browsers without scripts.
+FORM_BYTES = uploads.FORM_BYTES + 64 * 1024
+ROUTES = (("/whip/", SIGNALLING_BYTES), ("/whep/", SIGNALLING_BYTES), (uploads.FORM_PATH, FORM_BYTES))
 
 
 def build(settings: Settings) -> Starlette:
@@ -36,7 +39,7 @@ def build(settings: Settings) -> Starlette:
         await feed.stop()
         shell.close()
 
-    routes = [Mount("/events", app=events), Mount("", app=shell)]
+    routes = [Mount("/events", app=events), Mount("", app=Uploads(flask_app, settings, shell))]
     return Starlette(routes=routes, middleware=[Middleware(OriginForm)], lifespan=lifespan)
 
 

@@ -32,7 +32,7 @@ class Gone(Exception):
 
 
 class Limits:
-    """How many bytes a route takes. The longest prefix wins; routes for uploads are added with a limit of their own."""
+    """How many bytes a route takes. The longest prefix wins. Uploads in pieces go another way (server/receiving.py)."""
 
     def __init__(self, default_bytes: int, routes: Iterable[tuple[str, int]] = ()) -> None:
         self._default = default_bytes
@@ -72,7 +72,7 @@ async def take_body(
     """
     if declared is not None and declared > limit_bytes:
         if not waits:
-            await _drain(receive)
+            await drain(receive)
         raise Refused(413)
     body = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
@@ -103,7 +103,7 @@ async def _fill(
         if arrivals is not None and len(arrivals) < MOST_ARRIVALS:
             arrivals.append((time.monotonic(), taken))
         if taken > limit_bytes:
-            await _drain(receive)
+            await drain(receive)
             raise Refused(413)
         if taken > MEMORY_BYTES:
             await asyncio.to_thread(body.write, piece)
@@ -113,7 +113,8 @@ async def _fill(
             return
 
 
-async def _drain(receive: Receive) -> None:
+async def drain(receive: Receive) -> None:
+    """Read and drop the rest of a refused body, within bounds, so that the client gets to see why."""
     # A client that is still sending when the connection closes never sees the answer; so some is read and dropped.
     dropped = 0
     try:

@@ -15,6 +15,7 @@ BELONGS = {
     "/week": ("/week", "/sessions"),
     "/seminars": ("/seminars",),
     "/library": ("/library", "/recordings"),
+    "/uploads/": ("/uploads",),
     "/schools": ("/schools",),
     "/link-test": ("/link-test",),
     "/people": ("/people", "/invitations"),
@@ -36,6 +37,8 @@ def items() -> list[Item]:
     if actor.person_id is None:
         return []
     found = [("/week", _("Week")), ("/seminars", _("Seminars")), ("/library", _("Library"))]
+    if rights.may_book_something(actor):
+        found.append(("/uploads/", _("Upload")))
     if rights.coordinates_anything(actor):
         found += [("/schools", _("Schools")), ("/people", _("People"))]
     here = next((url for url, under in BELONGS.items() if request.path.startswith(under)), "")

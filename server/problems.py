@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 log = structlog.get_logger("server.problems")
 
-JSON_PATHS = ("/api/", "/whip/", "/whep/", "/events/", "/healthz", "/uploads/")
+JSON_PATHS = ("/api/", "/whip/", "/whep/", "/events/", "/healthz")
 
 
 class Problem(HTTPException):
@@ -59,6 +59,9 @@ class Words:
 def wants_json() -> bool:
     """Say whether the asker is a program: by the path, else by what it accepts."""
     if request.path.startswith(JSON_PATHS):
+        return True
+    # No form sends these methods, and no browser by itself the header of an upload's protocol.
+    if request.method in ("PATCH", "DELETE") or "Tus-Resumable" in request.headers:
         return True
     accept = request.accept_mimetypes
     best = accept.best_match(["text/html", "application/json", "application/problem+json"])

@@ -38,6 +38,7 @@ class Carried:
     """What the shell hands to Flask beside the request, under "tropa" in the ASGI scope."""
 
     body: IO[bytes] | None = None
+    declared_bytes: int | None = None
     refused: int | None = None
     arrivals: list[tuple[float, int]] | None = None
 
@@ -87,6 +88,20 @@ class Shell:
                 carried.body.close()
         await self._reply(scope, answer, receive, send)
 
+    async def ask(self, scope: dict) -> Answer:
+        """Have Flask judge a request by its headers alone; whoever asks takes the body (server/uploading.py).
+
+        The length that the request declares is told as environ["tropa.declared"].
+        """
+        carried = Carried()
+        scope = _clean(scope, carried)
+        try:
+            carried.declared_bytes = intake.declared_length(scope["headers"])
+        except intake.Refused as refusal:
+            carried.refused = refusal.status
+        scope["headers"] = [*_without_length(scope["headers"]), (b"content-length", b"0")]
+        return await self._ask(scope)
+
     async def _take(self, scope: dict, carried: Carried, receive: intake.Receive) -> None:
         try:
             declared = intake.declared_length(scope["headers"])
@@ -100,8 +115,7 @@ class Shell:
         if carried.body is not None:
             length = str(carried.body.seek(0, 2)).encode()
             carried.body.seek(0)
-        kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
-        scope["headers"] = [*kept, (b"content-length", length)]
+        scope["headers"] = [*_without_length(scope["headers"]), (b"content-length", length)]
 
     async def _ask(self, scope: dict) -> Answer:
         if self._waiting >= MAX_WAITING:
@@ -132,6 +146,10 @@ class Shell:
         await send({"type": "http.response.body", "body": body})
 
 
+def _without_length(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [pair for pair in headers if pair[0] not in (b"content-length", b"transfer-encoding")]
+
+
 async def _nothing_more() -> dict:
     return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -140,6 +158,7 @@ def _carry(wsgi_app: Callable) -> Callable:
     def carrying(environ: dict, start_response: Callable):
         carried: Carried = environ["asgi.scope"]["tropa"]
         environ["tropa.shell"] = True
+        environ["tropa.declared"] = carried.declared_bytes
         environ["tropa.refused"] = carried.refused
         environ["tropa.arrivals"] = carried.arrivals
         if carried.body is not None:

@@ -51,7 +51,19 @@ def folder(settings: Settings) -> Path:
 
 def part_path(settings: Settings, upload_id: str) -> Path:
     """Return the file with an upload's bytes; whole once its row is `received`."""
-    return folder(settings) / f"{upload_id}.part"
+    return paths(folder(settings), upload_id)[0]
+
+
+def paths(uploads_folder: Path, upload_id: str) -> tuple[Path, Path]:
+    """Return the file with an upload's bytes, and the one that says how many of them count."""
+    return uploads_folder / f"{upload_id}.part", uploads_folder / f"{upload_id}.json"
+
+
+def remove_files(uploads_folder: Path, upload_id: str) -> None:
+    """Remove an upload's files, or what is left of them."""
+    part, mark = paths(uploads_folder, upload_id)
+    for path in (part, mark, mark.with_suffix(".new")):
+        path.unlink(missing_ok=True)
 
 
 def announce(file: Announced, now: datetime, keep: timedelta, most: int) -> Upload:
@@ -76,6 +88,20 @@ def announce(file: Announced, now: datetime, keep: timedelta, most: int) -> Uplo
 def find(upload_id: str) -> Upload | None:
     """Load an upload with its person, school and lesson."""
     return db.session.scalar(_with_everything().where(Upload.id == upload_id))
+
+
+def waiting_for(person_id: str, fingerprint: str, length: int, session_id: str | None) -> Upload | None:
+    """Find a person's unfinished upload of the same file for the same lesson; None without a fingerprint."""
+    if not fingerprint:
+        return None
+    same = _with_everything().where(
+        Upload.person_id == person_id,
+        Upload.fingerprint == fingerprint,
+        Upload.length == length,
+        Upload.session_id == session_id if session_id is not None else Upload.session_id.is_(None),
+        Upload.state.in_(UNFINISHED),
+    )
+    return db.session.scalar(same.order_by(Upload.created_at, Upload.id).limit(1))
 
 
 def promised_bytes() -> int:

@@ -6,11 +6,11 @@ import contextlib
 import logging
 import shutil
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from config import Settings
-from store import booking, linktests, logins, outbox, programme, resets
+from store import booking, linktests, logins, outbox, programme, resets, uploads
 from store.database import utc_now
 from store.files import Files
 
@@ -22,6 +22,8 @@ STALE_TMP_S = 6 * 3600
 KEEP_KEYS = timedelta(days=7)
 KEEP_LINK_TESTS = timedelta(days=7)
 KEEP_LOGINS = timedelta(days=30)
+# What somebody wrote about a file outlives its bytes for a while.
+KEEP_UPLOADS = timedelta(days=60)
 KEEP_LETTERS = timedelta(days=90)
 
 
@@ -33,11 +35,22 @@ def clean(settings: Settings) -> None:
     Files(settings.storage_url).remove_unfinished(stale_s)
     now = utc_now()
     programme.end_unheld(now)
+    expire_uploads(settings, now)
     booking.clean_keys(now - KEEP_KEYS)
     linktests.clean(now - KEEP_LINK_TESTS)
     logins.clean_logins(now - KEEP_LOGINS)
     resets.clean(now)
     outbox.clean(now - KEEP_LETTERS)
+
+
+def expire_uploads(settings: Settings, now: datetime) -> int:
+    """Remove the bytes of uploads that nobody went on with, and old rows; return how many expired."""
+    expired = uploads.expire(now)
+    for upload_id in expired:
+        uploads.remove_files(uploads.folder(settings), upload_id)
+        log.info("upload %s expired", upload_id)
+    uploads.clean(now - KEEP_UPLOADS)
+    return len(expired)
 
 
 def remove_stale(parent: Path, before_s: float) -> int:

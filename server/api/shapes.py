@@ -340,3 +340,31 @@ class ArrivalShape(Schema):
     school_id = fields.String()
     school = fields.String()
     files = fields.List(fields.Nested(ArrivedShape))
+
+
+class UploadShape(Schema):
+    """A file that somebody sends; state as rules/lifecycle.py says, `failure` a code and `reason` its words."""
+
+    id = fields.String()
+    url = fields.String(metadata={"description": "Where tus goes on"})
+    person_id = fields.String()
+    school_id = fields.String()
+    session_id = fields.String(allow_none=True)
+    recording_id = fields.String(allow_none=True)
+    filename = fields.String()
+    filetype = fields.String()
+    fingerprint = fields.String()
+    title = fields.String()
+    subject = fields.String()
+    grades = fields.String()
+    description = fields.String()
+    held_at = moment(nullable=True)
+    length = fields.Integer()
+    offset = fields.Integer()
+    sha256 = fields.String()
+    state = fields.String()
+    failure = fields.String()
+    reason = fields.String()
+    created_at = moment()
+    updated_at = moment()
+    expires_at = moment()

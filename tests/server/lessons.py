@@ -14,7 +14,7 @@ from rules.lifecycle import RecordingState, RenditionState, SessionKind
 from rules.renditions import CONTAINERS, Kind, planned_kinds
 from rules.rights import Audience
 from rules.tickets import Action, Ticket
-from store import booking, database, guests, seminars
+from store import booking, database, guests, seminars, uploads
 from store.booking import Draft
 from store.models import Attendance, Recording, Rendition, db
 
@@ -35,6 +35,8 @@ class Lessons:
     rendition: str
     failed_rendition: str
     file_url: str
+    upload: str
+    refused_upload: str
 
 
 def next_lesson_start() -> datetime:
@@ -93,7 +95,28 @@ def make_lessons(app: Flask, district) -> Lessons:
             rendition=rendition,
             failed_rendition=failed,
             file_url=f"/files/{rendition}/x",
+            upload=_announce(district, first.session_id, now),
+            refused_upload=_refused(district, now),
         )
+
+
+def _announce(district, session_id: str | None, now: datetime) -> str:
+    file = uploads.Announced(
+        person_id=district.people["host"],
+        school_id=district.schools["sosnovka"],
+        session_id=session_id,
+        filename="урок.mp4",
+        length=1000,
+        title="Урок",
+    )
+    return uploads.announce(file, now, timedelta(days=7), 20).id
+
+
+def _refused(district, now: datetime) -> str:
+    made = _announce(district, None, now)
+    uploads.mark_received(made, "0" * 64, now)
+    uploads.mark_refused(made, "no_sound_or_picture", now, timedelta(days=7))
+    return made
 
 
 def _record(app: Flask, session_id: str, now: datetime) -> tuple[str, str, str]:

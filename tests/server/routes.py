@@ -28,8 +28,12 @@ BOOKERS = COORDINATORS | {"host", "other_host"}
 # The sample lesson is Sosnovka's for itself alone.
 INSIDERS = COORDINATORS | {"host", "teacher", "librarian"}
 EDITORS = COORDINATORS | {"host"}
+# The sample upload is the host's, for Sosnovka.
+SENDERS = COORDINATORS | {"host"}
 NOBODY: frozenset[str] = frozenset()
 REFUSED = {302, 401, 403, 404}
+TUS = {"Tus-Resumable": "1.0.0"}
+CHUNK = TUS | {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Row:
     body: str = ""
     path: str = ""
     refused: frozenset[int] = field(default_factory=lambda: frozenset(REFUSED))
+    headers: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 def bodies(lessons: Lessons, district) -> dict[str, dict]:
@@ -81,12 +86,13 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "terms": {"night_from": "22:00", "night_to": "06:00", "monthly_mb": 2000},
         "report": {"month": "2026-11", "month_bytes": 0},
         "link_test": {"school_id": draft.host_school_id},
+        "upload_words": {"title": "Урок о реках", "description": "О реках и озёрах"},
         "link_offer": {"direction": "down", "offer": "v=0"},
     }
 
 
 MIRROR_FILE = "/api/v1/mirror/files/{rendition}"
-S, M, G, R = "{session}", "{seminar}", "{guest}", "{recording}"
+S, M, G, R, U = "{session}", "{seminar}", "{guest}", "{recording}", "{upload}"
 TABLE = [
     Row("GET", "/static/<path:name>", EVERYONE, 200, path="/static/tropa.css"),
     Row("GET", "/favicon.ico", EVERYONE, 200),
@@ -181,6 +187,22 @@ TABLE = [
     Row("PATCH", "/whep/<session_id>/<resource>", NOBODY, 204, path=f"/whep/{S}/x", refused=frozenset({401})),
     Row("DELETE", "/whip/<session_id>/<resource>", NOBODY, 200, path=f"/whip/{S}/x", refused=frozenset({401})),
     Row("DELETE", "/whep/<session_id>/<resource>", NOBODY, 200, path=f"/whep/{S}/x", refused=frozenset({401})),
+    Row("GET", "/uploads/", BOOKERS, 200),
+    Row("POST", "/uploads/form", NOBODY, 303, refused=frozenset({401, 403, 422})),
+    Row("GET", "/uploads/<upload_id>/edit", SENDERS, 200, path=f"/uploads/{U}/edit"),
+    Row("POST", "/uploads/<upload_id>/edit", SENDERS, 303, "upload_words", f"/uploads/{U}/edit"),
+    Row("POST", "/uploads/<upload_id>/remove", SENDERS, 303, path=f"/uploads/{U}/remove"),
+    Row("POST", "/uploads/<upload_id>/retry", SENDERS, 303, path="/uploads/{refused_upload}/retry"),
+    Row(
+        "POST",
+        "/uploads/",
+        EDITORS,
+        201,
+        headers=TUS | {"Upload-Length": "1000", "Upload-Metadata": "session {session_base64}"},
+        refused=frozenset({401, 403, 422}),
+    ),
+    Row("PATCH", "/uploads/<upload_id>", SENDERS, 204, path=f"/uploads/{U}", headers=CHUNK),
+    Row("DELETE", "/uploads/<upload_id>", SENDERS, 204, path=f"/uploads/{U}", headers=TUS),
     Row("GET", "/api/openapi.json", EVERYONE, 200),
     Row("GET", "/manifests/<rendition_id>.json", INSIDERS, 200, path="/manifests/{rendition}.json"),
     Row("GET", "/manifests/<rendition_id>.meta4", INSIDERS, 200, path="/manifests/{rendition}.meta4"),
@@ -311,4 +333,8 @@ TABLE = [
     Row("GET", "/api/v1/recordings", PERSONS, 200),
     Row("GET", "/api/v1/recordings/<recording_id>", INSIDERS, 200, path=f"/api/v1/recordings/{R}"),
     Row("POST", "/api/v1/recordings/<recording_id>/retry", EDITORS, 202, path=f"/api/v1/recordings/{R}/retry"),
+    Row("GET", "/api/v1/uploads", PERSONS, 200),
+    Row("GET", "/api/v1/uploads/<upload_id>", SENDERS, 200, path=f"/api/v1/uploads/{U}"),
+    Row("PATCH", "/api/v1/uploads/<upload_id>", SENDERS, 200, "upload_words", f"/api/v1/uploads/{U}"),
+    Row("POST", "/api/v1/uploads/<upload_id>/retry", SENDERS, 202, path="/api/v1/uploads/{refused_upload}/retry"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import sqlite3
 from pathlib import Path
@@ -36,6 +37,7 @@ class Town:
             "school": district.schools["sosnovka"],
             "teacher": district.people["teacher"],
             "membership": membership,
+            "session_base64": base64.b64encode(self.lessons.session.encode()).decode(),
         }
         self.bodies = bodies(self.lessons, district)
         with app.app_context():
@@ -70,7 +72,9 @@ class Town:
         path = (row.path or row.rule).format(**self.names)
         body = self.bodies[row.body]
         if not row.rule.startswith("/api/v1"):
-            return self.client(who).open(path, method=row.method, data=body if row.method != "GET" else None)
+            data = body if row.method != "GET" and not row.headers else None
+            headers = {name: value.format(**self.names) for name, value in row.headers.items()}
+            return self.client(who).open(path, method=row.method, data=data, headers=headers)
         headers = {"Authorization": f"Bearer {self.district.tokens[who]}"} if who in PEOPLE else {}
         client = self.client(who) if who == "guest" else self.app.test_client()
         return client.open(path, method=row.method, json=body if row.body else None, headers=headers)
