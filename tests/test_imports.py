@@ -71,6 +71,7 @@ ROOMS = {
 ONLY_IN = {
     "server/tasks.py": ("celery",),
     "workers/encoder.py": ("ffmpeg", "imageio_ffmpeg"),
+    "workers/samples.py": ("imageio_ffmpeg",),
     "supervisor/demo/film.py": ("imageio_ffmpeg",),
     "supervisor/demo/host.py": ("imageio_ffmpeg",),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rules.lessonplan import PicturePlan, VoicePlan
 from workers.plan import Filter
 
@@ -50,3 +52,17 @@ def voice_filters(voice: VoicePlan) -> tuple[Filter, ...]:
     limit = 10 ** (voice.limit_dbfs / 20)
     filters.append(Filter("alimiter", (("limit", f"{limit:.4f}"), ("level", "0"), ("latency", "1"))))
     return tuple(filters)
+
+
+def chain(filters: Iterable[Filter]) -> str:
+    """Write filters as ffmpeg's filter graph syntax does: name=option=value:option=value, with commas between them."""
+    return ",".join(
+        one.name + ("=" + ":".join(f"{name}={_quoted(value)}" for name, value in one.options) if one.options else "")
+        for one in filters
+    )
+
+
+def _quoted(value: str) -> str:
+    """Protect what the syntax would take for its own: twice, for the graph and for the filter's options."""
+    inner = value.replace("\\", "\\\\").replace(":", "\\:").replace("'", "\\'")
+    return "".join(f"\\{char}" if char in "\\'[],;" else char for char in inner)

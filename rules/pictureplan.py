@@ -1,0 +1,191 @@
+"""Decide what to try for a lesson's picture, where samples are taken, and what the trials say."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rules.content import Look
+from rules.lessonplan import Content, PicturePlan, Reason
+from rules.qualitysearch import Aim, Found, Trial, price
+from rules.renditions import Picture
+
+# Heights that are tried, largest first. 480 lines are what VMAF is taken at; AV1 at a high CRF there beats fewer lines.
+HEIGHTS = (480, 432, 360, 288, 240, 180)
+# What a lesson must look like: VMAF 80 is "good" on its scale of 20 (bad) to 100 (excellent); text has to be read.
+TARGETS = {Content.CAMERA: 80.3, Content.BOARD: 80.3, Content.SCREEN: 87.0, Content.SLIDES: 90.0}
+# Where each search begins; only its length depends on it.
+STARTS = {
+    Content.CAMERA: (480, 57.0),
+    Content.BOARD: (480, 57.0),
+    Content.SCREEN: (480, 52.0),
+    Content.SLIDES: (480, 50.0),
+}
+# People and boards at 10 frames a second; what moves on screens is small and cheap, and 15 follow a cursor.
+CAMERA_FPS, SCREEN_FPS, LEAST_FPS = 10.0, 15.0, 5.0
+# Seeking decodes from a keyframe on: so many frames at most (x264's default too, a second on an old PC), and seconds.
+# A keyframe costs as much as one or two seconds of lesson.
+KEYFRAME_FRAMES, KEYFRAME_S = 250, 20.0
+# SVT-AV1's preset by luma samples a second, so that two cores encode at four times real time or more.
+PRESETS = ((4_500_000, 4), (7_500_000, 5), (11_000_000, 6), (math.inf, 8))
+# The container's own bytes: MP4's tables for 10 pictures and 17 sounds a second.
+CONTAINER_BPS = 900
+# Below this a picture at half the rate is better than a worse one.
+POOR_VMAF = 55.0
+# Samples: long enough for one full hierarchy of 32 frames at 10 frames a second and some.
+SAMPLE_S, MIN_SAMPLES, MAX_SAMPLES, MINUTES_PER_SAMPLE = 4.0, 3, 6, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a plan: VMAF (None: what the content needs), bytes of the whole small video, frame rate.
+
+    `fps` None lets the content decide; `max_height` bounds what is tried.
+    """
+
+    vmaf: float | None = None
+    budget_bytes: int | None = None
+    fps: float | None = None
+    max_height: int = HEIGHTS[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A source's picture: pixels, frames per second. Its `lines` are those of its shorter side, even."""
+
+    width: int
+    height: int
+    fps: float
+
+    @property
+    def lines(self) -> int:
+        """What a "360p" counts, in an upright picture too."""
+        return min(self.width, self.height) // 2 * 2
+
+
+def rate_for(content: Content, source_fps: float, wanted: Wanted) -> float:
+    """Choose the frame rate, never above the source's; one that divides it where the content moves evenly."""
+    if wanted.fps is not None:
+        return min(source_fps, wanted.fps)
+    if content in (Content.CAMERA, Content.BOARD):
+        return min(source_fps, CAMERA_FPS)
+    if source_fps <= SCREEN_FPS:
+        return source_fps
+    even = source_fps / math.ceil(source_fps / SCREEN_FPS)
+    return even if even >= CAMERA_FPS else SCREEN_FPS
+
+
+def aim_for(content: Content, source: Shape, wanted: Wanted) -> Aim:
+    """Say what the search looks for. A source lower than every height is taken as it is."""
+    own = source.lines
+    heights = tuple(height for height in HEIGHTS if height <= min(own, wanted.max_height))
+    if not heights or (own < min(HEIGHTS[0], wanted.max_height) and own - heights[0] > 0.05 * own):
+        heights = (own, *heights)
+    start_height, start_crf = STARTS[content]
+    start = min(heights, key=lambda height: abs(height - start_height))
+    return Aim(target_for(content, wanted), heights, start, start_crf)
+
+
+def target_for(content: Content, wanted: Wanted) -> float:
+    """Return the VMAF to reach."""
+    return TARGETS[content] if wanted.vmaf is None else wanted.vmaf
+
+
+def at(source: Shape, height: int, fps: float, crf: float) -> PicturePlan:
+    """Return the plan of one trial, or of the whole lesson; `height` counts the shorter side's lines."""
+    picture = fitted(source, height, fps)
+    per_s = picture.width * picture.height * fps
+    preset = next(number for most, number in PRESETS if per_s <= most)
+    return PicturePlan(picture.width, picture.height, fps, crf, preset, 0, min(KEYFRAME_S, KEYFRAME_FRAMES / fps))
+
+
+def fitted(source: Shape, height: int, fps: float) -> Picture:
+    """Scale a source to so many lines on its shorter side, never up, both sides even."""
+    scale = min(1.0, height / source.lines)
+    sides = (max(2, round(side * scale / 2) * 2) for side in (source.width, source.height))
+    return Picture(*sides, fps)
+
+
+def picture_rate(budget_bytes: int, duration_s: float, voice_bps: int) -> float:
+    """Return what a budget leaves for the picture, bits per second; below 0 where the voice alone is too much."""
+    return budget_bytes * 8 / max(duration_s, 1.0) - voice_bps - CONTAINER_BPS
+
+
+def file_bytes(rate_bps: float, voice_bps: int, duration_s: float) -> int:
+    """Predict the small video's size."""
+    return round((rate_bps + voice_bps + CONTAINER_BPS) * duration_s / 8)
+
+
+def sample_rate_bps(key_bytes: Sequence[int], other_bytes: int, length_s: float, fps: float) -> float:
+    """Work out a lesson's rate from samples that each begin with a keyframe: in the lesson they are further apart.
+
+    `length_s` is that of all samples together.
+    """
+    keys_s = len(key_bytes) / fps
+    between = other_bytes / max(length_s - keys_s, 1 / fps)
+    each = sum(key_bytes) / len(key_bytes)
+    apart_s = min(KEYFRAME_S, KEYFRAME_FRAMES / fps)
+    return 8 * (each / apart_s + between * (1 - 1 / fps / apart_s))
+
+
+def sample_starts(looks: Sequence[Look], begins_s: float, ends_s: float) -> tuple[float, ...]:
+    """Choose where samples of SAMPLE_S begin between two moments, in order.
+
+    Pieces are sorted by how much happens in them and taken from the middle of each of equal shares, so that lively and
+    quiet parts count as they do in the lesson.
+    """
+    pieces = int((ends_s - begins_s) // SAMPLE_S)
+    if pieces < 1:
+        return (begins_s,)
+    wanted = min(pieces, MAX_SAMPLES, max(MIN_SAMPLES, round((ends_s - begins_s) / 60 / MINUTES_PER_SAMPLE)))
+    slack_s = (ends_s - begins_s - pieces * SAMPLE_S) / pieces
+    starts = [begins_s + number * (SAMPLE_S + slack_s) for number in range(pieces)]
+    happens = _activity(looks, starts)
+    ranked = sorted(range(pieces), key=lambda number: (happens[number], number))
+    chosen = [ranked[int((share + 0.5) * pieces / wanted)] for share in range(wanted)]
+    return tuple(starts[number] for number in sorted(chosen))
+
+
+def _activity(looks: Sequence[Look], starts: Sequence[float]) -> list[float]:
+    """Sum up the changes in each piece; where looks are rarer than pieces, the look before a piece speaks for it."""
+    times = [look.at_s for look in looks]
+    sums = []
+    for start in starts:
+        first, last = bisect_right(times, start), bisect_right(times, start + SAMPLE_S)
+        within = looks[first:last] or looks[max(0, first - 1) : first]
+        sums.append(sum(look.change_share for look in within) / max(1, len(within)))
+    return sums
+
+
+def explain(
+    content: Content, fps: float, source: Shape, aim: Aim, found: Found, trials: tuple[Trial, ...]
+) -> tuple[Reason, ...]:
+    """Say why the picture is as it is: its measures, what another height would have cost, and what was not reached."""
+    size = (("height", found.trial.height), ("fps", fps), ("vmaf", round(found.trial.vmaf, 1)))
+    reasons = [Reason(f"picture_{content.value}", size)]
+    other = _next_best(aim, found, trials)
+    if other is not None:
+        reasons.append(other)
+    if found.trial.height >= source.lines:
+        reasons.append(Reason("picture_source_height", (("height", source.lines),)))
+    if aim.rate_bps is not None:
+        code = "picture_in_budget" if found.reached else "picture_over_budget"
+        reasons.append(Reason(code, (("vmaf", round(found.trial.vmaf, 1)),)))
+    elif not found.reached:
+        reasons.append(Reason("picture_below_target", (("vmaf", round(found.trial.vmaf, 1)), ("target", aim.vmaf))))
+    return tuple(reasons)
+
+
+def _next_best(aim: Aim, found: Found, trials: tuple[Trial, ...]) -> Reason | None:
+    """Tell of the cheapest other height that was tried, with what it would have cost more (percent, or VMAF)."""
+    ours = price(trials, aim, found.trial.height)
+    others = {trial.height for trial in trials} - {found.trial.height}
+    prices = {height: price(trials, aim, height) for height in others}
+    finite = {height: cost for height, cost in prices.items() if cost is not None and math.isfinite(cost)}
+    if aim.rate_bps is not None or ours is None or not math.isfinite(ours) or not finite:
+        return None
+    height = min(finite, key=lambda one: finite[one])
+    percent = round(100 * (finite[height] / ours - 1))
+    return Reason("picture_other_height", (("height", height), ("percent", percent))) if percent > 0 else None
