@@ -118,4 +118,4 @@ def stem(filename: str) -> str:
     """Return a file's name without its folder and extension, for a title."""
     name = filename.replace("\\", "/").rpartition("/")[2]
     before, dot, after = name.rpartition(".")
-    return before if dot and before.strip(". ") and len(after) <= 5 else name
+    return before if dot and before.strip(". ") and re.fullmatch("[0-9A-Za-z]{1,5}", after) else name

@@ -39,8 +39,8 @@ PAGES = (
     "manifests",
     "feeds",
     "downloads",
+    "tus",  # before the pages: what OPTIONS tells of the address that they share is tus' word
     "uploads",
-    "tus",
 )
 
 

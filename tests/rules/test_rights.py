@@ -46,7 +46,12 @@ INVITED = {
 }
 MEMBERS = set(ACTORS) - {"guest", "guest of another", "person without roles", "nobody"}
 
+UPLOAD = rights.UploadFacts("u", "h1", "s1")
+
 DEEDS = {
+    "upload for s1": (lambda a: rights.may_upload(a, "s1"), EDITORS | {"another host of s1"}),
+    "upload for it": (lambda a: rights.may_upload_to(a, SESSION), EDITORS),
+    "manage h1's upload": (lambda a: rights.may_manage_upload(a, UPLOAD), EDITORS),
     "administer": (lambda a: rights.may_administer(a), {"administrator"}),
     "book for h1": (lambda a: rights.may_book(a, "s1", "h1"), EDITORS),
     "book for oneself at s1": (

@@ -1,0 +1,88 @@
+"""tus' headers, and how many bytes of a file count."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules import tus
+from rules.tus import Mark, TusError
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,10}", fullmatch=True), st.text(min_size=1, max_size=40), max_size=6))
+def test_metadata_comes_back_as_it_was_written(values):
+    """Any UTF-8 survives, Cyrillic and emoji too."""
+    assert tus.metadata(tus.metadata_text(values)) == values
+
+
+def test_metadata_with_a_key_alone_is_empty_text():
+    """tus allows a key without a value."""
+    assert tus.metadata("is_confidential, filename dXJvaw==") == {"is_confidential": "", "filename": "urok"}
+    assert tus.metadata(None) == tus.metadata("  ") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["a !", "a YQ==,a YQ==", " ,", "ключ YQ==", "a /w==", "a " + "YWFh" * 5000], ids=range(6)
+)
+def test_metadata_that_cannot_be_read_is_refused(text):
+    """Broken base64, a key twice, no key, a key that is not ASCII, no UTF-8, too long."""
+    with pytest.raises(TusError, match="Upload-Metadata"):
+        tus.metadata(text)
+
+
+@pytest.mark.parametrize("name", tus.ALGORITHMS)
+def test_checksums_are_read(name):
+    """Every algorithm that is announced is one of hashlib's, with digests of the right length."""
+    digest = hashlib.new(tus.ALGORITHMS[name], b"x").digest()
+    assert tus.checksum(f"{name} {base64.b64encode(digest).decode()}") == tus.Checksum(tus.ALGORITHMS[name], digest)
+    with pytest.raises(TusError, match="has"):
+        tus.checksum(f"{name} {base64.b64encode(digest[1:]).decode()}")
+
+
+@pytest.mark.parametrize("text", ["crc32 AAAA", "sha1", "sha1 !!", ""])
+def test_checksums_that_cannot_be_used_are_refused(text):
+    """Unknown algorithms and broken digests never pass for a chunk without a checksum."""
+    with pytest.raises(TusError, match="Upload-Checksum"):
+        tus.checksum(text)
+
+
+@pytest.mark.parametrize("text", ["", None, "-1", "1.5", "1e3", " 1", "9" * 17, "٣"])
+def test_only_plain_digits_are_a_length(text):
+    """Nothing that int() would forgive is taken for an offset."""
+    with pytest.raises(TusError, match="Upload-Offset"):
+        tus.number("Upload-Offset", text)
+
+
+@pytest.mark.parametrize(
+    ("mark", "size", "boot", "counts"),
+    [
+        (Mark(100, "b1", False), 140, "b1", 140),  # the process was killed: what it had written is in the file
+        (Mark(100, "b1", False), 140, "b2", 100),  # the power was cut: only what was synced is certain
+        (Mark(100, "b1", False), 60, "b2", 60),  # and never more than is there
+        (Mark(100, "b1", True), 140, "b1", 100),  # a piece that waits for its checksum
+        (Mark(100, "", False), 140, "", 100),  # a system that does not name its starts
+        (Mark(), 140, "b1", 0),
+    ],
+)
+def test_how_many_bytes_of_a_file_count(mark, size, boot, counts):
+    """What was written counts while the machine runs, what was synced afterwards, what is unchecked never."""
+    assert tus.counted(mark, size, boot) == counts
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Урок 5.mp4", "Урок 5"),
+        ("a/b/c.webm", "c"),
+        (".mp4", ".mp4"),
+        ("без точки", "без точки"),
+        ("1. Вода", "1. Вода"),
+    ],
+)
+def test_a_files_name_without_its_extension(name, title):
+    """A title is proposed from the name."""
+    assert tus.stem(name) == title
