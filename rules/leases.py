@@ -1,18 +1,25 @@
-"""Decide when a worker may take a rendition, and what follows when it fails.
+"""Decide when a worker may take a file or a piece of work, and what follows when it fails.
 
 A lease names its worker and a moment; it is renewed with every report of progress. A worker that was killed renews no
-more, and whoever comes after that moment may take over. Every taking counts as an attempt, so that a file which kills
-each worker that touches it does not go round forever.
+more, and whoever comes after that moment may take over. Trouble that is reported counts as an attempt, of which there
+are few. A worker that vanishes is a death, of which there may be many: more often than the work it is the machine that
+was to blame. Yet they are counted, so that what kills each worker that touches it does not go round forever.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-from rules.lifecycle import RenditionState
+from rules.lifecycle import OVER, PieceState, RenditionState
 
 LEASE_S = 60.0
 MAX_ATTEMPTS = 3
+MAX_DEATHS = 60
+# The first deaths cost no pause: workers are restarted, machines too.
+FREE_DEATHS = 3
+DEATH_PAUSE_S = 2.0
+DEATH_CAP_S = 60.0
 RETRY_BASE_S = 30.0
 RETRY_CAP_S = 3600.0
 MAIL_BASE_S = 60.0
@@ -21,7 +28,7 @@ MAIL_MAX_ATTEMPTS = 24  # about five days at the cap
 
 
 class Verdict(StrEnum):
-    """What to do with a rendition that a worker asks for."""
+    """What to do with what a worker asks for."""
 
     TAKE = "take"
     LATER = "later"
@@ -29,21 +36,50 @@ class Verdict(StrEnum):
     OVER = "over"
 
 
-def judge(
-    state: RenditionState, attempts: int, lease_until_s: float | None, not_before_s: float | None, now_s: float
-) -> Verdict:
-    """Decide whether a rendition may be taken now; all moments are Unix seconds, None where there is none.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides about a lease; moments are Unix seconds, None where there is none.
 
-    GIVE_UP: it has been tried often enough and is to be marked failed. OVER: published, failed or removed.
+    attempts: how often it was taken; deaths: how many of those ended with their worker.
     """
-    if state in (RenditionState.PUBLISHED, RenditionState.FAILED, RenditionState.REMOVED):
+
+    state: RenditionState | PieceState
+    attempts: int
+    deaths: int
+    lease_until_s: float | None
+    not_before_s: float | None
+
+
+_DONE = OVER | {PieceState.DONE, PieceState.DROPPED}
+_FREE = frozenset({RenditionState.WAITING, RenditionState.PIECES, PieceState.WAITING})
+
+
+def is_held(state: RenditionState | PieceState) -> bool:
+    """Tell whether somebody has a lease in this state, run out or not."""
+    return state not in _DONE and state not in _FREE
+
+
+def judge(standing: Standing, now_s: float) -> Verdict:
+    """Decide whether a file or piece may be taken now.
+
+    GIVE_UP: it has been tried often enough and is to be marked failed. OVER: nothing more is to be done.
+    """
+    if standing.state in _DONE:
         return Verdict.OVER
-    if state is RenditionState.WAITING:
-        if not_before_s is not None and now_s < not_before_s:
+    deaths = standing.deaths
+    if is_held(standing.state):
+        if standing.lease_until_s is not None and now_s < standing.lease_until_s:
             return Verdict.LATER
-    elif lease_until_s is not None and now_s < lease_until_s:
+        deaths += 1  # nobody gave it back
+    elif standing.not_before_s is not None and now_s < standing.not_before_s:
         return Verdict.LATER
-    return Verdict.GIVE_UP if attempts >= MAX_ATTEMPTS else Verdict.TAKE
+    given_up = standing.attempts - deaths >= MAX_ATTEMPTS or deaths >= MAX_DEATHS
+    return Verdict.GIVE_UP if given_up else Verdict.TAKE
+
+
+def death_pause_s(deaths: int) -> float:
+    """Say how long nobody takes what has cost this many workers (seconds)."""
+    return min(DEATH_CAP_S, DEATH_PAUSE_S * max(0, deaths - FREE_DEATHS))
 
 
 def backoff_s(attempts: int, base_s: float, cap_s: float) -> float:
@@ -52,7 +88,7 @@ def backoff_s(attempts: int, base_s: float, cap_s: float) -> float:
 
 
 def retry_delay_s(attempts: int, permanent: bool) -> float | None:
-    """Say when to try a rendition again after a failure, in seconds; None: never, it has failed.
+    """Say when to try again after a failure, in seconds; None: never, it has failed. `attempts` are without deaths.
 
     `permanent` failures (the source is no video) would only fail again.
     """

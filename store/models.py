@@ -310,6 +310,18 @@ class Attendance(db.Model):
     __table_args__ = (UniqueConstraint("recording_id", "viewer_key", "joined_at"),)
 
 
+class Leased:
+    """Columns of what workers take under a lease (rules.leases). `deaths` of the `attempts` ended with their worker."""
+
+    percent: Mapped[float] = mapped_column(default=0.0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str] = mapped_column(String(80), default="")
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the pause after a failure
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
 class Recording(db.Model):
     """What was recorded of a session, from the sealed manifest onwards."""
 
@@ -331,6 +343,7 @@ class Recording(db.Model):
     # [{"at_s": place in the finished recording, "seconds": length of the interruption}]
     gaps: Mapped[list] = mapped_column(JSON, default=list)
     source_sha256: Mapped[str] = mapped_column(String(64))  # over the segments' digests in order
+    plan: Mapped[dict | None] = mapped_column(JSON(none_as_null=True), deferred=True)  # store.plans
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # of the first rendition
     # Somebody said that nothing of this recording is to go by itself.
@@ -343,7 +356,7 @@ class Recording(db.Model):
     renditions: Mapped[list[Rendition]] = relationship(back_populates="recording", order_by="Rendition.position")
 
 
-class Rendition(db.Model):
+class Rendition(Leased, db.Model):
     """One file made of a recording. A row exists from planning on, so that progress can be shown."""
 
     __tablename__ = "rendition"
@@ -354,14 +367,8 @@ class Rendition(db.Model):
     preset_version: Mapped[int]
     state: Mapped[str] = mapped_column(String(12), index=True)  # rules.lifecycle.RenditionState
     stage: Mapped[str] = mapped_column(String(16), default="")
-    percent: Mapped[float] = mapped_column(default=0.0)
     eta_s: Mapped[float | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    lease_owner: Mapped[str] = mapped_column(String(80), default="")
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the pause after a failure
-    error: Mapped[str] = mapped_column(Text, default="")
-    key: Mapped[str] = mapped_column(String(200), default="")  # in file storage
+    key: Mapped[str] = mapped_column(String(200), default="")  # in file storage; noted before it is put there
     content_type: Mapped[str] = mapped_column(String(60), default="")
     bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64), default="")
@@ -369,6 +376,7 @@ class Rendition(db.Model):
     width: Mapped[int | None]
     height: Mapped[int | None]
     fps: Mapped[float | None]
+    began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the work on its pieces
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -7,26 +7,32 @@ from all of its files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session as OrmSession
 
-from rules import leases, lifecycle
+from rules import leases
 from rules.leases import Verdict
-from rules.lifecycle import RecordingState, RenditionState
-from rules.renditions import Kind
+from rules.lifecycle import OVER, PieceState, RenditionState
+from rules.renditions import VIDEO_KINDS, Kind
+from store import leased, pieces
 from store.database import write
 from store.models import Recording, Rendition, db
+from store.piecemodels import Piece
 
-MAX_ERROR_CHARS = 2000
 _BUSY = (RenditionState.ENCODING, RenditionState.VERIFYING)
+_FREE = (RenditionState.WAITING, RenditionState.PIECES)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker must know to make one file; `segments` as store.models.Recording says."""
+    """What a worker must know to make one file; `segments` and `plan` as store.models.Recording says.
+
+    `left_key` is where an earlier attempt may have left a file in storage, "" where none came so far.
+    """
 
     rendition_id: str
     recording_id: str
@@ -34,6 +40,8 @@ class Work:
     kind: Kind
     attempts: int
     segments: tuple[dict, ...]
+    plan: dict | None = None
+    left_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,19 @@ class PublishedFile:
 
 
 def next_renditions(now: datetime, limit: int = 100) -> list[str]:
-    """List ids of files that a worker may take now, smallest kind first: waiting, or left by a worker that is gone."""
-    waiting = (Rendition.state == RenditionState.WAITING) & or_(
-        Rendition.not_before.is_(None), Rendition.not_before <= now
-    )
-    abandoned = Rendition.state.in_(_BUSY) & or_(Rendition.lease_until.is_(None), Rendition.lease_until <= now)
-    query = select(Rendition.id).where(waiting | abandoned)
+    """List ids of files that a worker may take now, smallest kind first: waiting, or left by a worker that is gone.
+
+    Pictures are made in pieces (store.pieces) and come here when all of theirs are done.
+    """
+    free = leased.may_be_taken(Rendition, _FREE, now) & or_(Rendition.kind.not_in(VIDEO_KINDS), _pieces_are_done())
+    query = select(Rendition.id).where(free | leased.is_abandoned(Rendition, _BUSY, now))
     return list(db.session.scalars(query.order_by(Rendition.position, Rendition.created_at).limit(limit)))
+
+
+def _pieces_are_done() -> ColumnElement[bool]:
+    """Select pictures that can be put together: they have stretches, and all of them are done."""
+    own = Piece.rendition_id == Rendition.id
+    return exists().where(own, Piece.sort == pieces.Sort.STRETCH) & ~exists().where(own, Piece.state != PieceState.DONE)
 
 
 def known_failure(recording_id: str) -> str | None:
@@ -74,13 +88,23 @@ def work(rendition_id: str) -> Work | None:
     if row is None:
         return None
     recording = row.recording
-    segments = tuple(recording.segments)
-    return Work(row.id, row.recording_id, recording.session_id, Kind(row.kind), row.attempts, segments)
+    db.session.refresh(recording, ["plan"])
+    return Work(
+        rendition_id=row.id,
+        recording_id=row.recording_id,
+        session_id=recording.session_id,
+        kind=Kind(row.kind),
+        attempts=row.attempts,
+        segments=tuple(recording.segments),
+        plan=recording.plan,
+        left_key=row.key if row.state != RenditionState.PUBLISHED else "",
+    )
 
 
 def is_referenced(key: str) -> bool:
     """Tell whether a published file lies in storage under this key."""
-    return db.session.scalar(select(Rendition.id).where(Rendition.key == key)) is not None
+    query = select(Rendition.id).where(Rendition.key == key, Rendition.state == RenditionState.PUBLISHED)
+    return db.session.scalar(query) is not None
 
 
 def leases_held(now: datetime) -> list[tuple[str, str, Kind]]:
@@ -90,13 +114,15 @@ def leases_held(now: datetime) -> list[tuple[str, str, Kind]]:
     return [(rendition_id, owner, Kind(kind)) for rendition_id, owner, kind in held]
 
 
-def end_lease(rendition_id: str, owner: str) -> bool:
+def end_lease(rendition_id: str, owner: str, now: datetime) -> bool:
     """End the lease of an owner that is known to be dead, so that nobody waits for it to run out."""
     with write() as session:
         row = _owned(session, rendition_id, owner)
         if row is None:
             return False
-        _let_go(row)
+        leased.step(row, RenditionState.WAITING)
+        leased.bury(row, now)
+        leased.conclude(session, row.recording)
     return True
 
 
@@ -109,22 +135,23 @@ def take(rendition_id: str, owner: str, now: datetime, lease_s: float = leases.L
         row = _locked(session, rendition_id)
         if row is None:
             return Verdict.OVER
-        verdict = leases.judge(
-            RenditionState(row.state), row.attempts, _unix(row.lease_until), _unix(row.not_before), now.timestamp()
-        )
+        verdict = leased.judge(row, now)
+        if row.state in _FREE and row.kind in VIDEO_KINDS and not _is_ready(session, row):
+            return Verdict.LATER
         if verdict is Verdict.TAKE:
-            if row.state != RenditionState.WAITING:
-                _step(row, RenditionState.WAITING)
-            _step(row, RenditionState.ENCODING)
-            row.attempts += 1
-            row.lease_owner, row.lease_until = owner, now + timedelta(seconds=lease_s)
-            row.stage, row.percent, row.eta_s, row.not_before = "", 0.0, None, None
+            leased.give(row, owner, now, lease_s)
+            if row.state in _BUSY:
+                leased.step(row, RenditionState.WAITING)
+            leased.step(row, RenditionState.ENCODING)
+            row.stage, row.eta_s = "", None
         elif verdict is Verdict.GIVE_UP:
-            _step(row, RenditionState.FAILED)
-            row.error = row.error or "workers_died"
-            _let_go(row)
-        _conclude(session, row)
+            _fail(session, row, row.error or "workers_died")
+        leased.conclude(session, row.recording)
     return verdict
+
+
+def _is_ready(session: OrmSession, row: Rendition) -> bool:
+    return session.scalar(select(Rendition.id).where(Rendition.id == row.id, _pieces_are_done())) is not None
 
 
 def progress(
@@ -144,10 +171,19 @@ def progress(
         if row is None:
             return False
         if row.state != state:
-            _step(row, state)
+            leased.step(row, state)
         row.stage, row.percent, row.eta_s = stage[:16], min(100.0, max(0.0, percent)), eta_s
-        row.lease_until = now + timedelta(seconds=lease_s)
+        leased.renew(row, now, lease_s)
     return True
+
+
+def intend(rendition_id: str, owner: str, key: str) -> bool:
+    """Note under which key a file is about to be put, so that what a kill leaves is found; False: lease lost."""
+    with write() as session:
+        row = _owned(session, rendition_id, owner)
+        if row is not None:
+            row.key = key
+    return row is not None
 
 
 def publish(rendition_id: str, owner: str, now: datetime, file: PublishedFile) -> bool:
@@ -160,16 +196,17 @@ def publish(rendition_id: str, owner: str, now: datetime, file: PublishedFile) -
         if row is None:
             return False
         if row.state == RenditionState.ENCODING:
-            _step(row, RenditionState.VERIFYING)
-        _step(row, RenditionState.PUBLISHED)
+            leased.step(row, RenditionState.VERIFYING)
+        leased.step(row, RenditionState.PUBLISHED)
         row.key, row.content_type, row.bytes, row.sha256 = file.key, file.content_type, file.bytes, file.sha256
         row.duration_s, row.width, row.height, row.fps = file.duration_s, file.width, file.height, file.fps
         row.stage, row.percent, row.eta_s, row.error, row.published_at = "", 100.0, None, "", now
-        _let_go(row)
+        leased.let_go(row)
+        pieces.drop_all(session, [row.id])
         row.recording.published_at = row.recording.published_at or now
         if row.recording.duration_s is None:
             row.recording.duration_s = file.duration_s
-        _conclude(session, row)
+        leased.conclude(session, row.recording)
     return True
 
 
@@ -182,13 +219,20 @@ def fail(rendition_id: str, owner: str, now: datetime, error: str, *, permanent:
         row = _owned(session, rendition_id, owner)
         if row is None:
             return None
-        delay_s = leases.retry_delay_s(row.attempts, permanent)
-        _step(row, RenditionState.FAILED if delay_s is None else RenditionState.WAITING)
-        row.error = error[:MAX_ERROR_CHARS]
-        row.not_before = None if delay_s is None else now + timedelta(seconds=delay_s)
-        _let_go(row)
-        _conclude(session, row)
+        delay_s = leased.trouble(row, now, error, permanent=permanent)
+        if delay_s is None:
+            _fail(session, row, row.error)
+        else:
+            leased.step(row, RenditionState.WAITING)
+        leased.conclude(session, row.recording)
     return delay_s
+
+
+def _fail(session: OrmSession, row: Rendition, error: str) -> None:
+    leased.step(row, RenditionState.FAILED)
+    row.error = error
+    leased.let_go(row)
+    pieces.drop_all(session, [row.id])
 
 
 def release(rendition_id: str, owner: str) -> bool:
@@ -197,27 +241,57 @@ def release(rendition_id: str, owner: str) -> bool:
         row = _owned(session, rendition_id, owner)
         if row is None:
             return False
-        _step(row, RenditionState.WAITING)
+        leased.step(row, RenditionState.WAITING)
         row.attempts -= 1
         row.stage, row.percent, row.eta_s = "", 0.0, None
-        _let_go(row)
-        _conclude(session, row)
+        leased.let_go(row)
+        leased.conclude(session, row.recording)
     return True
 
 
-def retry_failed(recording_id: str) -> list[str]:
-    """Have a recording's failed files made again; returns their ids."""
+def retry(recording_id: str) -> list[str]:
+    """Have a recording's failed and cancelled files made again; returns their ids."""
+    return _all_of(recording_id, (RenditionState.FAILED, RenditionState.CANCELLED), RenditionState.WAITING)
+
+
+def cancel(recording_id: str) -> list[str]:
+    """Stop the work on everything of a recording that is not over; returns the files' ids.
+
+    Whoever works on them loses its lease, and notices with its next report. What is published stays.
+    """
+    unfinished = tuple(state for state in RenditionState if state not in OVER)
+    return _all_of(recording_id, unfinished, RenditionState.CANCELLED)
+
+
+def _all_of(recording_id: str, states: Sequence[RenditionState], to: RenditionState) -> list[str]:
     with write() as session:
         recording = session.get(Recording, recording_id, with_for_update=True)
         if recording is None:
             return []
-        failed = [row for row in recording.renditions if row.state == RenditionState.FAILED]
-        for row in failed:
-            _step(row, RenditionState.WAITING)
-            row.attempts, row.error, row.not_before = 0, "", None
-        for row in failed[:1]:
-            _conclude(session, row)
-    return [row.id for row in failed]
+        rows = [row for row in recording.renditions if row.state in states]
+        for row in rows:
+            leased.step(row, to)
+            leased.start_over(row)
+            row.stage, row.eta_s, row.began_at = "", None, None
+        pieces.drop_all(session, [row.id for row in rows])
+        if rows:
+            leased.conclude(session, recording)
+    return [row.id for row in rows]
+
+
+def leftovers(limit: int) -> list[tuple[str, str]]:
+    """List failed and cancelled files of which something may be left in storage, with the keys."""
+    over = (RenditionState.FAILED, RenditionState.CANCELLED)
+    query = select(Rendition.id, Rendition.key).where(Rendition.state.in_(over), Rendition.key != "").limit(limit)
+    return [(rendition_id, key) for rendition_id, key in db.session.execute(query)]
+
+
+def forget_leftover(rendition_id: str, key: str) -> None:
+    """Note that nothing is left in storage of a file that is not to be."""
+    with write() as session:
+        row = _locked(session, rendition_id)
+        if row is not None and row.key == key and row.state in (RenditionState.FAILED, RenditionState.CANCELLED):
+            row.key = ""
 
 
 def _locked(session: OrmSession, rendition_id: str) -> Rendition | None:
@@ -231,25 +305,3 @@ def _locked(session: OrmSession, rendition_id: str) -> Rendition | None:
 def _owned(session: OrmSession, rendition_id: str, owner: str) -> Rendition | None:
     row = _locked(session, rendition_id)
     return row if row is not None and row.lease_owner == owner and row.state in _BUSY else None
-
-
-def _step(row: Rendition, state: RenditionState) -> None:
-    row.state = lifecycle.step(RenditionState(row.state), state).value
-
-
-def _let_go(row: Rendition) -> None:
-    row.lease_owner, row.lease_until = "", None
-
-
-def _conclude(session: OrmSession, row: Rendition) -> None:
-    session.flush()
-    states = session.scalars(select(Rendition.state).where(Rendition.recording_id == row.recording_id))
-    state = lifecycle.recording_state(RenditionState(state) for state in states)
-    recording = row.recording
-    if recording.state != state:
-        recording.state = lifecycle.step(RecordingState(recording.state), state).value
-    recording.failure = row.error if state is RecordingState.FAILED else ""
-
-
-def _unix(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()

@@ -85,7 +85,7 @@ def retry(recording_id: str, actor: Actor) -> Recording:
     access.require(
         rights.may_retry_recording(actor, facts), _("Only the lesson's host and coordinators may ask for that.")
     )
-    if not recordings.retry_failed(recording_id):
+    if not recordings.retry(recording_id):
         raise Problem(409, _("No file of this recording has failed. Nothing was changed."), slug="nothing-failed")
     return recording
 

@@ -8,11 +8,19 @@ from hypothesis import strategies as st
 
 from rules import idempotency, leases, lifecycle
 from rules.idempotency import Repeat
-from rules.leases import MAX_ATTEMPTS, Verdict
-from rules.lifecycle import IllegalTransition, RecordingState, RenditionState, SessionState, UploadState
+from rules.leases import MAX_ATTEMPTS, MAX_DEATHS, Standing, Verdict
+from rules.lifecycle import (
+    OVER,
+    IllegalTransition,
+    PieceState,
+    RecordingState,
+    RenditionState,
+    SessionState,
+    UploadState,
+)
 
 
-@pytest.mark.parametrize("states", [SessionState, RecordingState, RenditionState, UploadState])
+@pytest.mark.parametrize("states", [SessionState, RecordingState, RenditionState, PieceState, UploadState])
 def test_every_state_has_its_row_and_no_step_stands_still(states):
     """The tables know every state; a state never follows itself; every state but the first can be reached."""
     followers = {state: {after for after in states if lifecycle.may_become(state, after)} for state in states}
@@ -37,10 +45,11 @@ def test_a_step_that_is_not_in_the_table_is_refused():
 def test_a_recordings_state_follows_from_its_files(states):
     """A file that is still to come keeps it from being over; a published one keeps it from having failed."""
     state = lifecycle.recording_state(states)
-    ended = (RenditionState.PUBLISHED, RenditionState.FAILED, RenditionState.REMOVED)
-    over = bool(states) and all(s in ended for s in states)
-    assert (state in (RecordingState.PUBLISHED, RecordingState.FAILED)) == over
-    assert not (state is RecordingState.FAILED and RenditionState.PUBLISHED in states)
+    over = bool(states) and all(s in OVER for s in states)
+    ends = (RecordingState.PUBLISHED, RecordingState.FAILED, RecordingState.CANCELLED)
+    assert (state in ends) == over
+    there = (RenditionState.PUBLISHED, RenditionState.REMOVED)
+    assert (state is RecordingState.PUBLISHED) == (over and any(s in there for s in states))
     assert (state is RecordingState.WAITING) == all(s is RenditionState.WAITING for s in states)
 
 
@@ -56,23 +65,35 @@ def test_whatever_happens_to_a_file_the_recordings_step_is_legal(order, states):
 
 
 @pytest.mark.parametrize(
-    ("state", "attempts", "lease_until_s", "not_before_s", "verdict"),
+    ("state", "attempts", "deaths", "lease_until_s", "not_before_s", "verdict"),
     [
-        (RenditionState.WAITING, 0, None, None, Verdict.TAKE),
-        (RenditionState.WAITING, 1, None, 101.0, Verdict.LATER),
-        (RenditionState.WAITING, 1, None, 100.0, Verdict.TAKE),
-        (RenditionState.WAITING, MAX_ATTEMPTS, None, None, Verdict.GIVE_UP),
-        (RenditionState.ENCODING, 1, 101.0, None, Verdict.LATER),
-        (RenditionState.VERIFYING, 1, 100.0, None, Verdict.TAKE),
-        (RenditionState.ENCODING, MAX_ATTEMPTS, 101.0, None, Verdict.LATER),
-        (RenditionState.ENCODING, MAX_ATTEMPTS, 100.0, None, Verdict.GIVE_UP),
-        (RenditionState.PUBLISHED, 1, None, None, Verdict.OVER),
-        (RenditionState.FAILED, 1, None, None, Verdict.OVER),
+        (RenditionState.WAITING, 0, 0, None, None, Verdict.TAKE),
+        (RenditionState.WAITING, 1, 0, None, 101.0, Verdict.LATER),
+        (RenditionState.PIECES, 1, 0, None, 100.0, Verdict.TAKE),
+        (PieceState.WAITING, MAX_ATTEMPTS, 0, None, None, Verdict.GIVE_UP),
+        (PieceState.WAITING, MAX_ATTEMPTS, 1, None, None, Verdict.TAKE),
+        (PieceState.WAITING, MAX_DEATHS, MAX_DEATHS, None, None, Verdict.GIVE_UP),
+        (RenditionState.ENCODING, 1, 0, 101.0, None, Verdict.LATER),
+        (RenditionState.VERIFYING, 1, 0, 100.0, None, Verdict.TAKE),
+        (PieceState.WORKING, MAX_ATTEMPTS, 0, 101.0, None, Verdict.LATER),
+        (PieceState.WORKING, MAX_ATTEMPTS, 0, 100.0, None, Verdict.TAKE),
+        (PieceState.WORKING, MAX_ATTEMPTS + 1, 0, 100.0, None, Verdict.GIVE_UP),
+        (RenditionState.ENCODING, MAX_DEATHS, MAX_DEATHS - 1, 100.0, None, Verdict.GIVE_UP),
+        (RenditionState.PUBLISHED, 1, 0, None, None, Verdict.OVER),
+        (RenditionState.FAILED, 1, 0, None, None, Verdict.OVER),
+        (RenditionState.CANCELLED, 1, 0, None, None, Verdict.OVER),
+        (PieceState.DROPPED, 1, 0, None, None, Verdict.OVER),
     ],
 )
-def test_when_a_file_may_be_taken(state, attempts, lease_until_s, not_before_s, verdict):
-    """At second 100: free files and those whose lease has run out, unless tried too often."""
-    assert leases.judge(state, attempts, lease_until_s, not_before_s, 100.0) is verdict
+def test_when_a_file_or_piece_may_be_taken(state, attempts, deaths, lease_until_s, not_before_s, verdict):
+    """At second 100: what is free and what a worker never gave back, unless tried or died of too often."""
+    assert leases.judge(Standing(state, attempts, deaths, lease_until_s, not_before_s), 100.0) is verdict
+
+
+def test_what_costs_workers_is_left_alone_for_longer_and_longer():
+    """The first deaths cost no pause, later ones more and more, up to a minute."""
+    pauses = [leases.death_pause_s(deaths) for deaths in range(1, MAX_DEATHS)]
+    assert pauses[:3] == [0.0, 0.0, 0.0] and pauses == sorted(pauses) and pauses[-1] == leases.DEATH_CAP_S
 
 
 def test_pauses_grow_to_a_cap_and_end():

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from rules.leases import LEASE_S, MAX_ATTEMPTS, Verdict
+from rules.leases import LEASE_S, MAX_ATTEMPTS, MAX_DEATHS, Verdict
 from rules.lifecycle import RecordingState, RenditionState, SessionKind, SessionState
 from rules.renditions import Kind
 from rules.rights import NOBODY, Actor, Audience, Role, may_see_recording
-from store import guests, library, people, programme, recordings
+from store import guests, library, people, pieces, plans, programme, recordings
 from store.booking import Draft, book
 from store.database import write
 from store.library import Filter
@@ -53,6 +53,31 @@ def recording(sealed):
     return library.recording("r1")
 
 
+PLAN = {
+    "lesson": {},
+    "line": {},
+    "length_s": 2400.0,
+    "bounds_s": [60.0, 90.0],
+    "pictures": {kind: {"width": 640, "height": 360, "fps": 10.0} for kind in (Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)},
+}
+
+
+def planned() -> None:
+    """Have the lesson's plan made, and with it the pieces of its pictures."""
+    assert plans.lay_out(ENDS) == 1
+    [piece] = pieces.next_pieces(ENDS, 10)
+    assert pieces.take(piece, "w", ENDS) is Verdict.TAKE
+    assert plans.keep(piece, "w", ENDS, PLAN)
+
+
+def cut() -> None:
+    """Have every piece of a recording's pictures made."""
+    planned()
+    for piece in pieces.next_pieces(ENDS, 10):
+        assert pieces.take(piece, "w", ENDS) is Verdict.TAKE
+        assert pieces.done(piece, "w", ENDS, f"recordings/r1/pieces/{piece}.mp4", 10, "3" * 64)
+
+
 def make(rendition_id: str, owner: str = "w1") -> None:
     assert recordings.take(rendition_id, owner, ENDS) is Verdict.TAKE
     state = RenditionState.VERIFYING
@@ -78,7 +103,7 @@ def test_a_manifest_becomes_a_recording_with_planned_files(recording, lesson, sc
 def test_a_manifest_is_taken_over_once(recording, sealed):
     """The same manifest again changes nothing."""
     assert not create_recording(sealed, ENDS)
-    assert len(recordings.next_renditions(ENDS)) == 4
+    assert len(library.recording("r1").renditions) == 4
 
 
 def test_a_manifest_of_an_unknown_session_is_refused(sealed):
@@ -110,6 +135,7 @@ def test_a_recording_is_published_file_by_file(recording):
     recording = library.recording("r1")
     assert (recording.state, recording.published_at) == (RecordingState.WORKING, ENDS)
     assert recording.renditions[0].sha256 == FILE.sha256
+    cut()
     for rendition_id in others:
         make(rendition_id)
     assert library.recording("r1").state == RecordingState.PUBLISHED
@@ -164,6 +190,7 @@ def test_of_many_workers_one_takes_a_file(app, recording):
 def test_workers_that_finish_at_once_leave_the_right_state(app, recording):
     """Four files published at the same moment make the recording published, whoever commits last."""
     ids = [row.id for row in recording.renditions]
+    cut()
     for rendition_id in ids:
         recordings.take(rendition_id, rendition_id, ENDS)
     start = threading.Barrier(len(ids))
@@ -197,24 +224,26 @@ def test_trouble_is_retried_later_and_given_up_in_the_end(recording):
             moment += timedelta(seconds=delay_s)
     assert recordings.take(rendition_id, "w1", moment) is Verdict.OVER
     assert library.rendition(rendition_id).error == "no room on the disk"
-    assert recordings.retry_failed("r1") == [rendition_id]
+    assert recordings.retry("r1") == [rendition_id]
     assert recordings.take(rendition_id, "w1", moment) is Verdict.TAKE
 
 
 def test_a_file_that_kills_its_workers_is_given_up(recording):
-    """Workers that vanish one after another count as attempts."""
+    """Workers that vanish one after another are forgiven for long, and not for ever."""
     rendition_id, moment = recording.renditions[0].id, ENDS
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_DEATHS):
         assert recordings.take(rendition_id, "w", moment) is Verdict.TAKE
         moment += timedelta(seconds=LEASE_S)
     assert recordings.take(rendition_id, "w", moment) is Verdict.GIVE_UP
-    assert library.rendition(rendition_id).state == RenditionState.FAILED
+    row = library.rendition(rendition_id)
+    assert (row.state, row.error) == (RenditionState.FAILED, "workers_died")
 
 
 def test_a_recording_of_which_nothing_can_be_made_has_failed(recording):
     """When every file has failed for good, so has the recording, and it says why."""
+    cut()
     for row in recording.renditions:
-        recordings.take(row.id, "w1", ENDS)
+        assert recordings.take(row.id, "w1", ENDS) is Verdict.TAKE
         assert recordings.fail(row.id, "w1", ENDS, "this is no video", permanent=True) is None
     recording = library.recording("r1")
     assert (recording.state, recording.failure) == (RecordingState.FAILED, "this is no video")

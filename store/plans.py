@@ -1,0 +1,126 @@
+"""Keep the plan of a lesson with its recording, and make its pictures' pieces of it.
+
+`recording.plan` is {"version", "lesson": rules.lessonplan as JSON, "line": workers' timeline as JSON, "length_s",
+"bounds_s": moments at which pictures are cut, "pictures": {kind: {"width", "height", "fps"}}}. Workers write and read
+"line"; a plan of another version is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session as OrmSession
+
+from rules import pieces as cutting
+from rules.lifecycle import PieceState, RenditionState
+from rules.renditions import VIDEO_KINDS
+from store import leased
+from store.database import new_id, write
+from store.models import Recording, Rendition, db
+from store.piecemodels import Piece
+from store.pieces import Sort
+
+VERSION = 1
+# Recordings whose work is laid out in one go; the next sweep goes on.
+LIMIT = 50
+
+
+def digest(source_sha256: str, plan: dict) -> str:
+    """Name what a piece is made of: the source and the plan; 16 hex digits."""
+    said = json.dumps(plan, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(f"{source_sha256} {said}".encode()).hexdigest()[:16]
+
+
+def lay_out(now: datetime) -> int:
+    """Make the pieces that waiting pictures lack: first the plan of their lesson, then, with a plan, the stretches.
+
+    Returns how many were made. A picture that still has pieces, dropped ones included, is left alone.
+    """
+    has_pieces = exists().where(Piece.rendition_id == Rendition.id)
+    query = select(Rendition.recording_id).where(
+        Rendition.state == RenditionState.WAITING, Rendition.kind.in_(VIDEO_KINDS), ~has_pieces
+    )
+    made = 0
+    for recording_id in db.session.scalars(query.distinct().limit(LIMIT)).all():
+        with write() as session:
+            recording = session.get(Recording, recording_id, with_for_update=True)
+            made += _lay_out(session, recording, now) if recording is not None else 0
+    return made
+
+
+def _lay_out(session: OrmSession, recording: Recording, now: datetime) -> int:
+    known = list(session.scalars(select(Piece).where(Piece.recording_id == recording.id)))
+    busy = {piece.rendition_id for piece in known}
+    free = [
+        row
+        for row in recording.renditions
+        if row.kind in VIDEO_KINDS and row.state == RenditionState.WAITING and row.id not in busy
+    ]
+    if not free:
+        return 0
+    if recording.plan is None or recording.plan.get("version") != VERSION:
+        if any(piece.sort == Sort.PLAN and piece.state != PieceState.DROPPED for piece in known):
+            return 0
+        session.add(_piece(free[0], Sort.PLAN, now))
+        return 1
+    made = [piece for row in free for piece in _stretches(row, recording.plan, now)]
+    session.add_all(made)
+    return len(made)
+
+
+def _stretches(row: Rendition, plan: dict, now: datetime) -> list[Piece]:
+    fps = plan["pictures"][row.kind]["fps"]
+    found = cutting.stretches(plan["length_s"], fps, plan["bounds_s"])
+    row.began_at = None
+    return [_piece(row, Sort.STRETCH, now, one) for one in found]
+
+
+def _piece(row: Rendition, sort: Sort, now: datetime, stretch: cutting.Stretch | None = None) -> Piece:
+    return Piece(
+        id=new_id(),
+        recording_id=row.recording_id,
+        rendition_id=row.id,
+        sort=sort.value,
+        state=PieceState.WAITING.value,
+        first_frame=stretch.first if stretch else 0,
+        frames=stretch.count if stretch else 0,
+        created_at=now,
+    )
+
+
+def keep(piece_id: str, owner: str, now: datetime, plan: dict) -> bool:
+    """Store the plan that a piece of work has come to, and lay its pictures' pieces out; False: the lease is lost."""
+    with write() as session:
+        from_piece = select(Piece.recording_id).where(Piece.id == piece_id).scalar_subquery()
+        recording = session.scalar(select(Recording).where(Recording.id == from_piece).with_for_update())
+        piece = session.get(Piece, piece_id, with_for_update=True) if recording is not None else None
+        if piece is None or piece.lease_owner != owner or piece.state != PieceState.WORKING:
+            return False
+        recording.plan = {"version": VERSION, **plan}
+        session.delete(piece)
+        session.flush()
+        for row in recording.renditions:
+            if row.state == RenditionState.PIECES:
+                leased.step(row, RenditionState.WAITING)
+                row.stage, row.percent, row.eta_s = "", 0.0, None
+        _lay_out(session, recording, now)
+    return True
+
+
+def forget(recording_id: str) -> None:
+    """Throw a plan away that cannot be read any more, with all that was made by it; it is made anew."""
+    with write() as session:
+        recording = session.get(Recording, recording_id, with_for_update=True)
+        if recording is None:
+            return
+        recording.plan = None
+        for piece in session.scalars(select(Piece).where(Piece.recording_id == recording_id)):
+            if piece.state != PieceState.DROPPED:
+                leased.step(piece, PieceState.DROPPED)
+                leased.let_go(piece)
+        for row in recording.renditions:
+            if row.state == RenditionState.PIECES:
+                leased.step(row, RenditionState.WAITING)
