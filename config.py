@@ -67,6 +67,7 @@ class Settings:
     link_tests_per_school: int
     link_tests_kept: int
     worker_processes: int
+    cache_mb: int
     free_mb: int
     free_percent: int
     default_timezone: str
@@ -113,6 +114,7 @@ class Settings:
             link_tests_per_school=_int(env, "TROPA_LINK_TESTS_PER_SCHOOL", 20, 1, 1000),
             link_tests_kept=_int(env, "TROPA_LINK_TESTS_KEPT", 50, 1, 1000),
             worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 1, 1, 64),
+            cache_mb=_int(env, "TROPA_CACHE_MB", 10_000, 100, 10_000_000),
             free_mb=_int(env, "TROPA_FREE_MB", 1000, 1, 10_000_000),
             free_percent=_int(env, "TROPA_FREE_PERCENT", 1, 0, 50),
             default_timezone=_text(env, "TROPA_TIMEZONE", "Europe/Moscow"),

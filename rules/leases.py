@@ -22,6 +22,9 @@ DEATH_PAUSE_S = 2.0
 DEATH_CAP_S = 60.0
 RETRY_BASE_S = 30.0
 RETRY_CAP_S = 3600.0
+# What passes when somebody makes room is no fault of the work: it waits, and its attempts do not count.
+PATIENT = frozenset({"disk_full"})
+PATIENCE_S = 60.0
 MAIL_BASE_S = 60.0
 MAIL_CAP_S = 6 * 3600.0
 MAIL_MAX_ATTEMPTS = 24  # about five days at the cap

@@ -134,10 +134,10 @@ class Files:
             self._fs.rm_file(self._path(key))
 
     @contextlib.contextmanager
-    def local_path(self, key: str) -> Iterator[Path]:
+    def local_path(self, key: str, folder: Path | None = None) -> Iterator[Path]:
         """Give a file's path on this machine for the time of the block: its own, or a temporary copy's.
 
-        Not to be written to. Raises NoSuchFile.
+        `folder` is where copies go whose maker has a place of its own. Not to be written to. Raises NoSuchFile.
         """
         path = self._path(key)
         if not self.exists(key):
@@ -145,10 +145,16 @@ class Files:
         if self._is_local:
             yield Path(path)
             return
-        with tempfile.TemporaryDirectory(prefix="tropa-") as folder:
-            copy = Path(folder, Path(path).name)
+        with tempfile.TemporaryDirectory(prefix="tropa-", dir=folder) as place:
+            copy = Path(place, Path(path).name)
             self._fs.get_file(path, str(copy))
             yield copy
+
+    def remove_unfinished_of(self, key: str) -> None:
+        """Delete what killed writers left of this one file; for who knows that nobody else writes it now."""
+        path = Path(self._path(key))
+        for left in path.parent.glob(f"{path.name}.*{UNFINISHED}") if self._is_local else ():
+            left.unlink(missing_ok=True)
 
     def remove_unfinished(self, before_s: float) -> int:
         """Delete what killed writers left and nobody has written to since (Unix seconds); returns how many.

@@ -71,7 +71,11 @@ def bury(row: Leased, now: datetime) -> None:
 
 def trouble(row: Leased, now: datetime, error: str, *, permanent: bool) -> float | None:
     """Note why an attempt failed and end its lease; returns the pause before the next one, None where there is none."""
-    delay_s = leases.retry_delay_s(row.attempts - row.deaths, permanent)
+    if error in leases.PATIENT:
+        row.attempts -= 1
+        delay_s = leases.PATIENCE_S
+    else:
+        delay_s = leases.retry_delay_s(row.attempts - row.deaths, permanent)
     row.error = error[:MAX_ERROR_CHARS]
     row.not_before = None if delay_s is None else now + timedelta(seconds=delay_s)
     row.percent = 0.0

@@ -101,10 +101,17 @@ def work(rendition_id: str) -> Work | None:
     )
 
 
-def is_referenced(key: str) -> bool:
-    """Tell whether a published file lies in storage under this key."""
-    query = select(Rendition.id).where(Rendition.key == key, Rendition.state == RenditionState.PUBLISHED)
-    return db.session.scalar(query) is not None
+def is_wanted(rendition_id: str, key: str) -> bool:
+    """Tell whether what lies in storage under this key is a file's, or is about to be: its worker has said so."""
+    row = db.session.get(Rendition, rendition_id, populate_existing=True)
+    over = (RenditionState.FAILED, RenditionState.CANCELLED)
+    return row is not None and row.key == key and row.state not in over
+
+
+def published(recording_id: str, kind: Kind) -> Rendition | None:
+    """Load a recording's published file of this kind."""
+    query = select(Rendition).where(Rendition.recording_id == recording_id, Rendition.kind == kind)
+    return db.session.scalar(query.where(Rendition.state == RenditionState.PUBLISHED))
 
 
 def leases_held(now: datetime) -> list[tuple[str, str, Kind]]:

@@ -28,8 +28,10 @@ BEAT_TTL_S = 30
 BEAT_KEY = "tropa:beat"
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
-# Made before the pool forks, so that its processes see what their worker is told.
-stopping = multiprocessing.Event()
+# Made before the pool forks, so that its processes see what their worker is told. A plain byte without a lock: one that
+# a killed process held would keep all others waiting.
+_stopping = multiprocessing.RawValue("b", 0)
+_stopped = threading.Event()
 
 
 def worker_key() -> str:
@@ -50,7 +52,13 @@ def install(settings: Settings) -> None:
 
 def _stop(**_facts) -> None:
     """Tell encodes to let go: the next worker begins them again, and an orderly stop does not wait for hours."""
-    stopping.set()
+    _stopping.value = 1
+    _stopped.set()
+
+
+def is_stopping() -> bool:
+    """Tell whether this process's worker was told to stop."""
+    return bool(_stopping.value)
 
 
 def _die_with_parent(**_facts) -> None:
@@ -65,7 +73,7 @@ def _beat(redis_url: str) -> None:
             client.set(worker_key(), json.dumps({"pid": os.getpid(), "at": time.time()}), ex=HEARTBEAT_TTL_S)
         except redis.RedisError as trouble:
             log.warning("no heartbeat: Redis is away (%s)", trouble)
-        if stopping.wait(HEARTBEAT_EVERY_S):
+        if _stopped.wait(HEARTBEAT_EVERY_S):
             return
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 
 from config import SettingError, Settings
 from store import database
-from workers import alive, plan
+from workers import alive, plan, renditions
 
 # Seconds between two sendings; a message that was not taken by the next one is dropped, so that none pile up.
 SCAN_EVERY_S = 5
@@ -44,8 +44,8 @@ class StoreTask(Task):
 
 
 def encode_limit_s() -> float:
-    """Return the longest that one encode may take, with an hour for fetching, verifying and publishing."""
-    return plan.longest_s(settings.max_lesson_hours * 3600) + 3600
+    """Return the longest that a process may work at a stretch, with an hour for fetching, verifying and publishing."""
+    return plan.longest_s(settings.max_lesson_hours * 3600) + renditions.KEEP_ON_S + 3600
 
 
 def _configure(made: Celery) -> None:

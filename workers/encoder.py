@@ -6,7 +6,7 @@ It has no shell and reads local files only. Progress comes over its -progress pi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,12 @@ import ffmpeg
 import imageio_ffmpeg
 
 from rules import intake, renditions
+from rules.pieces import Span
 from rules.renditions import Kind
 from workers import child, plan, probe
 
+# No time of making, no random number: the same source and plan give the same file.
+OUTPUT_OPTIONS = {"map_metadata": -1, "fflags": "+bitexact"}
 # A source may be a stranger's file: it is read as one of the containers that hold what they play, and opens no other.
 SOURCE_OPTIONS = {
     "protocol_whitelist": "file,pipe",
@@ -26,50 +29,74 @@ SOURCE_OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One file to make: `sources` are the files of all segments, in the order of the facts that made the timeline."""
+class SoundJob:
+    """A whole sound track to make; `sources` are the files of all segments, in the order of the timeline's facts."""
 
     kind: Kind
     sources: tuple[Path, ...]
     timeline: plan.Timeline
     target: Path
 
-    @property
-    def picture(self) -> renditions.Picture | None:
-        """The picture to encode, None where the file is for the ear alone."""
-        line = self.timeline
-        if self.kind not in renditions.VIDEO_KINDS or not line.has_video:
-            return None
-        return renditions.picture(self.kind, line.width, line.height, line.fps)
+
+@dataclass(frozen=True, slots=True)
+class StretchJob:
+    """A stretch of a picture to make: these spans of the timeline's segments, one after the other.
+
+    entries_s: where each segment can be entered, by its place in the timeline, in seconds on its own timeline;
+    None has them read from their beginnings.
+    """
+
+    sources: tuple[Path, ...]
+    timeline: plan.Timeline
+    picture: renditions.Picture
+    spans: tuple[Span, ...]
+    options: Mapping[str, object]
+    entries_s: Mapping[int, Sequence[float]] | None
+    target: Path
 
 
-def command(job: Job, threads: int) -> list[str]:
+def command(job: SoundJob | StretchJob, threads: int) -> list[str]:
     """Build the command line. Raises ValueError where the recording has nothing that the kind needs."""
-    picture = job.picture
-    audio_wanted = job.timeline.has_audio
-    if picture is None and not audio_wanted:
-        raise ValueError(f"{job.kind.value} needs sound and there is none")
-    sample_rate_hz = renditions.AUDIO[job.kind].sample_rate_hz
-    pieces = []
-    for segment in job.timeline.segments:
-        source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads)
-        if picture is not None:
-            pieces.append(_picture_of(source, segment, picture))
-        if audio_wanted:
-            pieces.append(_sound_of(source, segment, sample_rate_hz))
-    joined = ffmpeg.concat(*pieces, v=int(picture is not None), a=int(audio_wanted)).node
-    outputs = []
-    if picture is not None:
-        # Segments need not be whole frames long; one even grid over the whole file again.
-        outputs.append(joined[0].filter("fps", fps=str(plan.rate_of(picture.fps)), start_time=0))
-    if audio_wanted:
-        outputs.append(joined[len(outputs)])
-    stream = ffmpeg.output(*outputs, str(job.target), **_options(job.kind, picture, audio_wanted, threads))
+    stream = _sound(job, threads) if isinstance(job, SoundJob) else _stretch(job, threads)
     built = stream.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True)
     # -copyts: the plan counts from the time stamps in the files.
     general = ["-hide_banner", "-nostdin", "-loglevel", "warning", "-nostats", "-progress", "pipe:1"]
     graph = ["-copyts", "-filter_threads", "1", "-filter_complex_threads", "1"]
     return [built[0], *general, *graph, *_per_input(built[1:])]
+
+
+def _sound(job: SoundJob, threads: int):
+    if not job.timeline.has_audio:
+        raise ValueError(f"{job.kind.value} needs sound and there is none")
+    preset = renditions.AUDIO[job.kind]
+    pieces = []
+    for segment in job.timeline.segments:
+        source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads, vn=None)
+        pieces.append(_sound_of(source, segment, preset.sample_rate_hz))
+    joined = ffmpeg.concat(*pieces, v=0, a=1)
+    container = renditions.CONTAINERS[job.kind]
+    faststart = {"movflags": "+faststart"} if container.muxer == "mp4" else {}
+    options = {"f": container.muxer, **OUTPUT_OPTIONS, **faststart, "threads": threads, **_audio_options(preset)}
+    return ffmpeg.output(joined, str(job.target), **options)
+
+
+def _stretch(job: StretchJob, threads: int):
+    pieces = [_span(job, span, threads) for span in job.spans]
+    joined = pieces[0] if len(pieces) == 1 else ffmpeg.concat(*pieces, v=1, a=0)
+    frames = sum(span.count for span in job.spans)
+    options = {"f": "mp4", **OUTPUT_OPTIONS, "r": str(plan.rate_of(job.picture.fps)), "frames:v": frames}
+    return ffmpeg.output(joined, str(job.target), **options, threads=threads, **job.options)
+
+
+def _span(job: StretchJob, span: Span, threads: int):
+    segment = job.timeline.segments[span.segment]
+    if plan.is_black(segment, job.picture, span.at_s, span.count):
+        return ffmpeg.input(plan.black(job.picture, span.count), f="lavfi").video
+    entry_s = None if job.entries_s is None else plan.entry_s(segment, job.entries_s.get(span.segment, ()), span.at_s)
+    seek = {} if entry_s is None else {"seek_timestamp": 1, "ss": f"{entry_s:.6f}", "noaccurate_seek": None}
+    source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads, an=None, **seek)
+    track = source.video if segment.video_stream is None else source[str(segment.video_stream)]
+    return _apply(track, plan.stretch_filters(segment, job.picture, span.at_s, span.count))
 
 
 def _per_input(arguments: list[str]) -> list[str]:
@@ -85,13 +112,6 @@ def _per_input(arguments: list[str]) -> list[str]:
     return with_reinit
 
 
-def _picture_of(source, segment: plan.SegmentPlan, picture: renditions.Picture):
-    if segment.video_offset_s is None:
-        return ffmpeg.input(plan.black(segment, picture), f="lavfi").video
-    track = source.video if segment.video_stream is None else source[str(segment.video_stream)]
-    return _apply(track, plan.video_filters(segment, picture))
-
-
 def _sound_of(source, segment: plan.SegmentPlan, sample_rate_hz: int):
     if segment.audio_offset_s is None:
         return ffmpeg.input(plan.silence(segment, sample_rate_hz), f="lavfi").audio
@@ -103,18 +123,6 @@ def _apply(stream, filters: tuple[plan.Filter, ...]):
     for one in filters:
         stream = stream.filter(one.name, **dict(one.options))
     return stream
-
-
-def _options(kind: Kind, picture: renditions.Picture | None, has_audio: bool, threads: int) -> dict[str, object]:
-    container = renditions.CONTAINERS[kind]
-    options: dict[str, object] = {"f": container.muxer, "map_metadata": -1, "threads": threads}
-    if container.muxer == "mp4":
-        options["movflags"] = "+faststart"
-    if has_audio:
-        options |= _audio_options(renditions.AUDIO[kind])
-    if picture is not None:
-        options |= _video_options(renditions.VIDEO[kind], picture, threads)
-    return options
 
 
 def _audio_options(preset: renditions.AudioPreset) -> dict[str, object]:
@@ -129,7 +137,9 @@ def _audio_options(preset: renditions.AudioPreset) -> dict[str, object]:
     return options
 
 
-def _video_options(preset: renditions.VideoPreset, picture: renditions.Picture, threads: int) -> dict[str, object]:
+def preset_options(kind: Kind, picture: renditions.Picture, threads: int) -> dict[str, object]:
+    """List the encoder's options for a kind's own preset."""
+    preset = renditions.VIDEO[kind]
     options: dict[str, object] = {
         "c:v": preset.codec,
         "crf": preset.crf,
@@ -147,11 +157,11 @@ def _video_options(preset: renditions.VideoPreset, picture: renditions.Picture, 
 
 
 def run(
-    job: Job,
+    job: SoundJob | StretchJob,
     limit_s: float,
     on_progress: Callable[[float], None],
     *,
-    threads: int = max(1, (os.cpu_count() or 2) - 1),
+    threads: int = 1,
 ) -> None:
     """Make the file; `on_progress` gets the seconds of the result made so far, about once a second.
 
@@ -159,6 +169,11 @@ def run(
     """
     reports = Reports()
     child.run(command(job, threads), limit_s, reports.take, lambda: on_progress(reports.made_s))
+
+
+def threads_for(processes: int) -> int:
+    """Say how many threads each of so many encoders gets: all together one fewer than the processors they may use."""
+    return max(1, (len(os.sched_getaffinity(0)) - 1) // processes)
 
 
 class Reports:

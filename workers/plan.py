@@ -7,9 +7,12 @@ a name with its options, in ffmpeg's terms (https://ffmpeg.org/ffmpeg-filters.ht
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from math import ceil
+from typing import Any
 
 from rules import renditions
 
@@ -23,6 +26,8 @@ FPS_TOLERANCE = 0.04
 MAX_FPS = 60
 # Sharper than the default by 1 to 2 % of the bits at the same VMAF (docs/lesson-planner.md).
 SCALER = "lanczos"
+# A demuxer is asked for a moment this much before the keyframe, as not all find what they are asked for exactly.
+ENTRY_MARGIN_S = 0.1
 # Silence left out by DTX is put back once it adds up to this much.
 MIN_GAP_S = 0.04
 
@@ -85,6 +90,8 @@ class SegmentPlan:
     video_stream: int | None = None
     pixel_aspect: float = 1.0
     interlaced: bool = False
+    # When the last picture begins, on the segment's own timeline.
+    last_picture_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,26 @@ def _place(index: int, facts: SegmentFacts) -> SegmentPlan | None:
         video_stream=facts.video.stream if facts.video else None,
         pixel_aspect=facts.video.pixel_aspect if facts.video else 1.0,
         interlaced=facts.video.interlaced if facts.video else False,
+        last_picture_s=_last_picture_s(facts, origin) if facts.video else None,
     )
+
+
+def _last_picture_s(facts: SegmentFacts, origin_s: float) -> float:
+    video = facts.video
+    return max(video.first_s, video.end_s - 1 / max(1.0, video.active_fps)) + facts.video_delay_s - origin_s
+
+
+def to_json(line: Timeline) -> dict[str, Any]:
+    """Turn a timeline into what a JSON column holds."""
+    return asdict(line)
+
+
+def from_json(kept: Mapping[str, Any]) -> Timeline:
+    """Read a timeline back. Raises ValueError where it was kept by another version."""
+    try:
+        return Timeline(**{**kept, "segments": tuple(SegmentPlan(**one) for one in kept["segments"])})
+    except (KeyError, TypeError) as trouble:
+        raise ValueError(f"no timeline: {trouble!r}") from trouble
 
 
 def usual_fps(measured: float) -> float:
@@ -182,15 +208,69 @@ def audio_filters(segment: SegmentPlan, sample_rate_hz: int) -> tuple[Filter, ..
     )
 
 
-def video_filters(segment: SegmentPlan, picture: renditions.Picture) -> tuple[Filter, ...]:
-    """List the filters that put a segment's picture on its timeline, at one size and one rate, up to its full length.
+def stretch_filters(segment: SegmentPlan, picture: renditions.Picture, at_s: float, count: int) -> tuple[Filter, ...]:
+    """List the filters that give exactly `count` frames of a segment's picture, the first at `at_s` of its timeline.
 
-    Scaling comes first and per frame: a host's browser changes the size in mid-stream when its link gets slow. The last
-    picture stands wherever newer ones are missing.
+    What they get may begin earlier. `is_black` tells where no picture is needed at all. Scaling comes first and per
+    frame: a host's browser changes the size in mid-stream when its link gets slow. The last picture stands wherever
+    newer ones are missing.
     """
+    rate = rate_of(picture.fps)
     offset = segment.video_offset_s or 0.0
-    rate = str(rate_of(picture.fps))
+    last_s = segment.last_picture_s if segment.last_picture_s is not None else segment.duration_s
+    # The rate's filter drops a picture that has ended; one that stands is taken from where it began.
+    behind = max(0, ceil((at_s - last_s) * rate) + 1) if at_s > last_s else 0
+    begin_s = segment.origin_s - segment.video_delay_s + at_s - float(behind / rate)
+    lead = int((offset - at_s) * rate) if offset > BLACK_FROM_S else 0
     filters = [
+        *_shaped(segment, picture),
+        Filter("setpts", (("expr", f"PTS-({begin_s:.6f})/TB"),)),
+    ]
+    if lead > 0:
+        filters += _after_black(lead, picture)
+    else:
+        filters.append(Filter("fps", (("fps", str(rate)), ("start_time", "0"))))
+    return (
+        *filters,
+        Filter("tpad", (("stop_mode", "clone"), ("stop", str(count + behind)))),
+        Filter("trim", (("start_frame", str(behind)), ("end_frame", str(behind + count)))),
+        Filter("setpts", (("expr", "N/FR/TB"),)),
+    )
+
+
+def entry_s(segment: SegmentPlan, entries_s: Sequence[float], at_s: float) -> float | None:
+    """Say where to enter a source for the picture at `at_s` of its segment's timeline, on the file's own clock.
+
+    entries_s: where it can be entered, on the segment's timeline, sorted. None: at its beginning.
+    """
+    at_s = min(at_s, segment.last_picture_s if segment.last_picture_s is not None else at_s)
+    place = bisect_right(entries_s, at_s - ENTRY_MARGIN_S)
+    if not place:
+        return None
+    return max(0.0, entries_s[place - 1] + segment.origin_s - segment.video_delay_s - ENTRY_MARGIN_S)
+
+
+def is_black(segment: SegmentPlan, picture: renditions.Picture, at_s: float, count: int) -> bool:
+    """Tell whether a stretch of a segment has no picture: there is none, or it begins later."""
+    if segment.video_offset_s is None:
+        return True
+    return (
+        segment.video_offset_s > BLACK_FROM_S and int((segment.video_offset_s - at_s) * rate_of(picture.fps)) >= count
+    )
+
+
+def _after_black(lead: int, picture: renditions.Picture) -> list[Filter]:
+    """List the filters that put black before a first picture, up to the frame of this number."""
+    rate = rate_of(picture.fps)
+    return [
+        Filter("fps", (("fps", str(rate)), ("start_time", f"{float(lead / rate):.6f}"))),
+        Filter("tpad", (("start", str(lead)), ("start_mode", "add"), ("color", "black"))),
+        Filter("setpts", (("expr", "N/FR/TB"),)),
+    ]
+
+
+def _shaped(segment: SegmentPlan, picture: renditions.Picture) -> list[Filter]:
+    return [
         *_made_plain(segment),
         Filter(
             "scale",
@@ -215,24 +295,7 @@ def video_filters(segment: SegmentPlan, picture: renditions.Picture) -> tuple[Fi
         ),
         Filter("setsar", (("sar", "1"),)),
         Filter("format", (("pix_fmts", "yuv420p"),)),
-        Filter("setpts", (("expr", f"PTS-({segment.origin_s - segment.video_delay_s:.6f})/TB"),)),
     ]
-    if offset > BLACK_FROM_S:
-        # Frames are counted, so the black lead is as long as the grid of the output rate allows.
-        lead = int(offset * rate_of(picture.fps))
-        filters += [
-            Filter("fps", (("fps", rate), ("start_time", f"{float(lead / rate_of(picture.fps)):.6f}"))),
-            Filter("tpad", (("start", str(lead)), ("start_mode", "add"), ("color", "black"))),
-            Filter("setpts", (("expr", "N/FR/TB"),)),
-        ]
-    else:
-        filters.append(Filter("fps", (("fps", rate), ("start_time", "0"))))
-    return (
-        *filters,
-        Filter("tpad", (("stop_mode", "clone"), ("stop_duration", f"{segment.duration_s:.6f}"))),
-        Filter("trim", (("end", f"{segment.duration_s:.6f}"),)),
-        Filter("setpts", (("expr", "PTS-STARTPTS"),)),
-    )
 
 
 def _made_plain(segment: SegmentPlan) -> list[Filter]:
@@ -254,10 +317,11 @@ def silence(segment: SegmentPlan, sample_rate_hz: int) -> str:
     return f"anullsrc=channel_layout=mono:sample_rate={sample_rate_hz}:duration={segment.duration_s:.6f}"
 
 
-def black(segment: SegmentPlan, picture: renditions.Picture) -> str:
-    """Describe the source (lavfi) that stands in for a segment's missing picture."""
+def black(picture: renditions.Picture, count: int) -> str:
+    """Describe the source (lavfi) that stands in for frames without a picture."""
+    rate = rate_of(picture.fps)
     size = f"{picture.width}x{picture.height}"
-    return f"color=black:size={size}:rate={rate_of(picture.fps)}:duration={segment.duration_s:.6f}"
+    return f"color=black:size={size}:rate={rate}:duration={float((count + 1) / rate):.6f},trim=end_frame={count}"
 
 
 def rate_of(fps: float) -> Fraction:
@@ -275,9 +339,37 @@ class MadeFacts:
     width: int
     height: int
     errors: int
+    audio_first_s: float | None = None
+    video_first_s: float | None = None
 
 
 DURATION_TOLERANCE_S = 0.5
+# What joins sound and picture may put them apart by this at most; nobody sees it (ITU-R BT.1359-1).
+OFFSET_TOLERANCE_S = 0.04
+
+
+def stretch_faults(made: MadeFacts, picture: renditions.Picture, frames: int) -> list[str]:
+    """List what is wrong with a finished stretch of a picture, in English for the log."""
+    found = [f"{made.errors} frames cannot be decoded"] if made.errors else []
+    if made.frames != frames:
+        found.append(f"{made.frames} frames instead of {frames}")
+    if made.frames and (made.width, made.height) != (picture.width, picture.height):
+        found.append(f"{made.width}x{made.height} instead of {picture.width}x{picture.height}")
+    return found
+
+
+def joined_faults(made: MadeFacts, wanted: Timeline, picture: renditions.Picture, frames: int) -> list[str]:
+    """List what is wrong with a picture put together of stretches, and with how its sound fits."""
+    found = [*stretch_faults(made, picture, frames), *faults(made, wanted, None)]
+    if made.video_s is None:
+        return [*found, "picture is missing"]
+    if abs(made.video_s - frames / picture.fps) > 0.5 / picture.fps:
+        found.append(f"picture is {made.video_s:.2f} s long instead of {frames / picture.fps:.2f} s")
+    if made.audio_first_s is not None and made.video_first_s is not None:
+        offset_s = made.audio_first_s - made.video_first_s
+        if abs(offset_s) > OFFSET_TOLERANCE_S:
+            found.append(f"sound begins {offset_s:+.3f} s off the picture")
+    return found
 
 
 def faults(made: MadeFacts, wanted: Timeline, picture: renditions.Picture | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def tracks(path: Path) -> tuple[TrackFacts | None, TrackFacts | None]:
         sound = _sound(audio, gathered[audio.index]) if audio is not None else None
         picture = _picture(video, gathered[video.index]) if video is not None else None
     return sound, picture
+
+
+def entries(path: Path, stream: int | None, apart_s: float = 2.0) -> list[float]:
+    """List where a decoder may begin in a file's picture, on its own clock, no closer together than `apart_s`."""
+    found: list[float] = []
+    with av.open(str(path), options=OPTIONS) as container, contextlib.suppress(FFmpegError, ValueError):
+        video = container.streams.video[0] if stream is None else container.streams[stream]
+        for packet in container.demux(video):
+            if packet.is_keyframe and packet.pts is not None:
+                at_s = float(packet.pts * packet.time_base)
+                if not found or at_s >= found[-1] + apart_s:
+                    found.append(at_s)
+    return found
 
 
 class Gathered:
@@ -105,7 +119,7 @@ def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None)
 
     on_progress gets the place in the file (seconds) again and again; what it raises goes on to the caller.
     """
-    audio_s = video_s = None
+    audio_s = video_s = audio_first_s = video_first_s = None
     frames = errors = width = height = 0
     try:
         with av.open(str(path), options=OPTIONS) as container:
@@ -122,10 +136,12 @@ def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None)
                 for frame in decoded:
                     if isinstance(frame, av.AudioFrame):
                         audio_s = (audio_s or 0.0) + frame.samples / frame.sample_rate
+                        audio_first_s = frame.time if audio_first_s is None else audio_first_s
                     elif frame.pts is not None:
                         frames += 1
+                        video_first_s = frame.time if video_first_s is None else video_first_s
                         width, height = frame.width, frame.height
                         video_s = max(video_s or 0.0, frame.time + float(frame.duration * frame.time_base))
     except (FFmpegError, OSError, ValueError):
         errors += 1
-    return MadeFacts(audio_s, video_s, frames, width, height, errors)
+    return MadeFacts(audio_s, video_s, frames, width, height, errors, audio_first_s, video_first_s)

@@ -1,215 +1,139 @@
-"""Make one file of a recording: fetch, encode, verify, publish. Whoever holds the lease works; only one can publish."""
+"""Make the files of recordings: choose what is next, make voices, put pictures together, verify, publish.
+
+Whoever holds the lease works; only one can publish. Pictures are made in pieces (workers.pieces).
+"""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import json
 import logging
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-from sqlalchemy.exc import SQLAlchemyError
-
 from config import Settings
+from rules import pieces as cutting
 from rules import renditions as presets
 from rules.leases import Verdict
 from rules.lifecycle import RenditionState
-from store import database, recordings
-from store.files import Files, NoSuchFile
-from store.models import db
+from rules.renditions import Kind
+from rules.space import Work as Task
+from store import database, pieces, plans, recordings, space
+from store.files import Files
 from store.recordings import PublishedFile, Work
-from workers import alive, child, encoder, plan, probe, slots
+from workers import alive, encoder, joining, plan, planning, probe, slots, sources
+from workers import pieces as piecework
+from workers.attempt import (
+    ENCODE,
+    FETCH,
+    PUBLISH,
+    VERIFY,
+    Attempt,
+    LeaseLost,
+    Refused,
+    announce,
+    remove_abandoned,
+)
 
 log = logging.getLogger(__name__)
 
-FETCH, ENCODE, VERIFY, PUBLISH = "fetch", "encode", "verify", "publish"
-REPORT_EVERY_S = 1.0
-# Files told of in one go; the next sweep tells of the next ones.
+# Files and pieces looked at in one go; the next look finds the next ones.
 LIMIT = 50
-# Room that an encode leaves on the disk for the lesson that is being recorded meanwhile.
-SPARE_BYTES = 200_000_000
+# A process that has work goes on with it this long before it takes other messages; then it sends itself another one.
+KEEP_ON_S = 600.0
+VOICE, PICTURE = "voice", "picture"
+# The sound of a picture is that of the voice beside it, which is encoded once.
+VOICE_OF = {Kind.VIDEO_SMALL: Kind.VOICE_OPUS, Kind.VIDEO_COMPAT: Kind.VOICE_AAC}
 
 
-class LeaseLost(Exception):
-    """Somebody else works on this file now, or it was taken away; what is half made is thrown away."""
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Something that may be worked on now: a file by itself, or a piece of one."""
+
+    sort: str
+    rendition_id: str = ""
+    piece_id: str = ""
 
 
-class Stopping(Exception):
-    """The worker is told to stop; the file waits for the next one, and this attempt does not count."""
-
-
-class Refused(Exception):
-    """A reason why there is no file; `code` is what the pages translate, `permanent`: another try cannot help."""
-
-    def __init__(self, code: str, detail: str, *, permanent: bool = False) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.permanent = permanent
-
-
-@dataclass(slots=True)
-class Progress:
-    """Tells the database, and through it everybody, how far a file is; every report also renews the lease."""
-
-    settings: Settings
-    work: Work
-    owner: str
-    reported_s: float = 0.0
-    stage: str = ""
-
-    def report(self, stage: str, done: float = 0.0, eta_s: float | None = None) -> None:
-        """Report a stage and its share done (0 to 1), at most once a second unless the stage is new.
-
-        Raises LeaseLost, and Stopping when the worker is told to stop. A database that is away for a moment costs a
-        report, not the encode.
-        """
-        if alive.stopping.is_set():
-            raise Stopping
-        now_s = time.monotonic()
-        if stage == self.stage and now_s - self.reported_s < REPORT_EVERY_S:
-            return
-        self.stage, self.reported_s = stage, now_s
-        percent = round(100 * min(done, 1.0), 1)
-        state = RenditionState.VERIFYING if stage in (VERIFY, PUBLISH) else RenditionState.ENCODING
-        try:
-            kept = recordings.progress(
-                *(self.work.rendition_id, self.owner, database.utc_now()),
-                **{"state": state, "stage": stage, "percent": percent, "eta_s": eta_s},
-            )
-        except SQLAlchemyError as trouble:
-            db.session.rollback()
-            log.warning("progress of %s not noted: %s", self.work.rendition_id, trouble)
-            return
-        if not kept:
-            raise LeaseLost
-        announce(self.settings, self.work, state, stage, percent, eta_s)
-
-
-def announce(
-    settings: Settings, work: Work, state: RenditionState, stage: str, percent: float, eta_s: float | None
-) -> None:
-    """Tell open pages; an event is a hint, so a Redis that is away is not waited for."""
-    event = {
-        "type": "rendition",
-        "recording": work.recording_id,
-        "kind": work.kind.value,
-        "state": state.value,
-        "stage": stage,
-        "percent": percent,
-        "eta_s": None if eta_s is None else round(eta_s),
-    }
-    with contextlib.suppress(redis.RedisError):
-        alive.quick_redis(settings.redis_url).publish(f"tropa:events:{work.session_id}", json.dumps(event))
-
-
-def next_up() -> list[Work]:
+def next_up() -> list[Next]:
     """List what should be made now, in this order. No picture is begun while a voice waits or is being made.
 
-    Leases of processes that died on this machine end here; those of other machines run out by themselves.
+    Files that can be finished come before new pieces. Leases of processes that died on this machine end here; those of
+    other machines run out by themselves.
     """
     now, voice_busy = database.utc_now(), False
     for rendition_id, owner, kind in recordings.leases_held(now):
         if alive.is_dead(owner):
             log.warning("the process that made %s died; somebody else goes on", rendition_id)
-            recordings.end_lease(rendition_id, owner)
+            recordings.end_lease(rendition_id, owner, now)
         elif kind not in presets.VIDEO_KINDS:
             voice_busy = True
-    found = [work for one in recordings.next_renditions(now, LIMIT) if (work := recordings.work(one)) is not None]
-    voices = [work for work in found if work.kind not in presets.VIDEO_KINDS]
-    return voices if voices or voice_busy else found
+    for piece_id, owner in pieces.leases_held(now):
+        if alive.is_dead(owner):
+            log.warning("the process that worked on piece %s died; somebody else goes on", piece_id)
+            pieces.end_lease(piece_id, owner, now)
+    files = [work for one in recordings.next_renditions(now, LIMIT) if (work := recordings.work(one)) is not None]
+    voices = [Next(VOICE, work.rendition_id) for work in files if work.kind not in presets.VIDEO_KINDS]
+    if voices or voice_busy:
+        return voices
+    plans.lay_out(now)
+    ready = [Next(PICTURE, work.rendition_id) for work in files]
+    return ready + [Next(PICTURE, piece_id=one) for one in pieces.next_pieces(now, LIMIT)]
 
 
-def encode(settings: Settings, rendition_id: str) -> bool:
-    """Make a file if this machine has a place free for its sort; tell whether any work was done.
+def work_on(settings: Settings, sort: str) -> bool:
+    """Make what there is of one sort, if this machine has a place free for it; tell whether any work was done.
 
-    The message says what sort of work there is; the database says which file is the first of that sort by now.
+    A message says no more than that there is work; the database says what comes first by now.
     """
-    named = recordings.work(rendition_id)
-    if named is None:
-        return False
-    is_picture = named.kind in presets.VIDEO_KINDS
-    name, places = ("picture", settings.worker_processes) if is_picture else ("voice", 1)
-    with slots.place(settings.data / "run" / "places", name, places) as free:
-        if not free:
-            return False
-        owner = alive.lease_owner()
-        for work in next_up():
-            if (work.kind in presets.VIDEO_KINDS) != is_picture:
-                continue
-            if recordings.take(work.rendition_id, owner, database.utc_now()) is Verdict.TAKE:
-                _attempt(Progress(settings, work, owner))
+    places = settings.worker_processes if sort == PICTURE else 1
+    with slots.place(settings.data / "run" / "places", sort, places) as free:
+        until_s, done = time.monotonic() + KEEP_ON_S, False
+        while free and not alive.is_stopping() and time.monotonic() < until_s and _one(settings, sort):
+            done = True
+    return done
+
+
+def _one(settings: Settings, sort: str) -> bool:
+    """Take the first thing of a sort that can be had and make an attempt at it; False where there is none."""
+    owner = alive.lease_owner()
+    for one in next_up():
+        if one.sort != sort:
+            continue
+        if one.piece_id:
+            piece = pieces.work(one.piece_id)
+            if piece is not None and pieces.take(one.piece_id, owner, database.utc_now()) is Verdict.TAKE:
+                piecework.work_on(settings, owner, piece)
+                return True
+        else:
+            work = recordings.work(one.rendition_id)
+            if work is not None and recordings.take(one.rendition_id, owner, database.utc_now()) is Verdict.TAKE:
+                FileAttempt(settings, owner, work).make()
                 return True
     return False
 
 
-def _attempt(progress: Progress) -> None:
-    """Go through the stages; whatever goes wrong becomes a reason in the row and a line in the log."""
-    work = progress.work
-    log.info("making %s of recording %s, attempt %d", work.kind.value, work.recording_id, work.attempts + 1)
-    try:
-        with _workshop(progress.settings, work) as folder:
-            _publish(progress, _make(progress, folder))
-    except LeaseLost:
-        log.warning("%s of recording %s is somebody else's now", work.kind.value, work.recording_id)
-    except Stopping:
-        recordings.release(work.rendition_id, progress.owner)
-        log.info("%s of recording %s waits for the next worker", work.kind.value, work.recording_id)
-    except Refused as refusal:
-        _give_up(progress, refusal.code, str(refusal), permanent=refusal.permanent)
-    except child.ChildFailed as failure:
-        _give_up(progress, failure.code, failure.tail)
-    except NoSuchFile as missing:
-        _give_up(progress, "source_missing", str(missing))
-    except OSError as trouble:
-        _give_up(progress, "disk_full" if trouble.errno == errno.ENOSPC else "storage", str(trouble))
-    except Exception as trouble:  # the boundary of the task: the reason is kept, and the file is tried again
-        log.exception("making %s of recording %s broke", work.kind.value, work.recording_id)
-        _give_up(progress, "internal", f"{type(trouble).__name__}: {trouble}")
+def tidy(settings: Settings) -> None:
+    """Remove what is left of work that ended early or is no longer wanted: folders, pieces, files in storage."""
+    remove_abandoned(settings)
+    storage = Files(settings.storage_url)
+    gone = []
+    for piece_id, key in pieces.dropped(LIMIT * 4):
+        _remove(storage, key)
+        gone.append(piece_id)
+    if gone:
+        pieces.forget(gone)
+    for rendition_id, key in recordings.leftovers(LIMIT):
+        _remove(storage, key)
+        recordings.forget_leftover(rendition_id, key)
 
 
-def _give_up(progress: Progress, code: str, detail: str, *, permanent: bool = False) -> None:
-    """Put the file back to wait, or mark it failed; pages get the code of the reason, the log gets the rest."""
-    work = progress.work
-    db.session.rollback()
-    delay_s = recordings.fail(work.rendition_id, progress.owner, database.utc_now(), code, permanent=permanent)
-    log.error("%s of recording %s: %s: %s", work.kind.value, work.recording_id, code, detail)
-    state = RenditionState.FAILED if delay_s is None else RenditionState.WAITING
-    announce(progress.settings, work, state, "", 0.0, delay_s)
-
-
-def _publish(progress: Progress, made: Made) -> None:
-    """Put the file into storage under a name made of its content, then let the database decide who won."""
-    work, container = progress.work, presets.CONTAINERS[progress.work.kind]
-    progress.report(PUBLISH)
-    key = f"recordings/{work.recording_id}/{work.kind.value}-{made.sha256[:16]}.{container.extension}"
-    storage = Files(progress.settings.storage_url)
-    stored = storage.put(made.path, key)
-    file = PublishedFile(
-        key=key,
-        content_type=container.content_type,
-        bytes=stored.bytes,
-        sha256=stored.sha256,
-        duration_s=made.duration_s,
-        width=made.picture.width if made.picture else None,
-        height=made.picture.height if made.picture else None,
-        fps=made.picture.fps if made.picture else None,
-    )
-    if stored.sha256 != made.sha256:
-        raise Refused("storage", "the file changed on its way into storage")
-    if not recordings.publish(work.rendition_id, progress.owner, database.utc_now(), file):
-        # The winner's file may be the same to the last byte, and then this is its key too.
-        if not recordings.is_referenced(key):
-            storage.delete(key)
-        raise LeaseLost
-    announce(progress.settings, work, RenditionState.PUBLISHED, "", 100.0, 0.0)
-    log.info("published %s of recording %s: %d bytes", work.kind.value, work.recording_id, stored.bytes)
+def _remove(storage: Files, key: str) -> None:
+    if key:
+        storage.remove_unfinished_of(key)
+        storage.delete(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,77 +146,170 @@ class Made:
     picture: presets.Picture | None
 
 
-@contextlib.contextmanager
-def _workshop(settings: Settings, work: Work) -> Iterator[Path]:
-    """Make a folder for this attempt alone and remove it afterwards.
+class FileAttempt(Attempt):
+    """One attempt at one file."""
 
-    What an attempt left that was killed goes first: with the lease, this one is the only attempt that counts.
-    """
-    parent = settings.data / "tmp"
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"encode-{work.rendition_id}-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"encode-{work.rendition_id}-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    def __init__(self, settings: Settings, owner: str, work: Work) -> None:
+        name = f"{work.kind.value} of recording {work.recording_id}, attempt {work.attempts + 1}"
+        super().__init__(settings, owner, name)
+        self.work = work
+
+    def make(self) -> None:
+        """Make the file and publish it; what that leaves behind is removed."""
+        maker: Callable[[FileAttempt, Path], Made] = _join if self.work.kind in presets.VIDEO_KINDS else _voice
+
+        def body(folder: Path) -> None:
+            room = space.room_for(self.settings, 0, Task.ENCODE)
+            if not room.fits:
+                raise Refused("disk_full", f"{room.missing_bytes} bytes more must be free")
+            _publish(self, maker(self, folder))
+
+        self.run(body)
+        tidy(self.settings)
+
+    def note(self, stage: str, percent: float, eta_s: float | None) -> bool:
+        """Tell the database and open pages."""
+        work = self.work
+        state = RenditionState.VERIFYING if stage in (VERIFY, PUBLISH) else RenditionState.ENCODING
+        how_far = {"state": state, "stage": stage, "percent": percent, "eta_s": eta_s}
+        kept = recordings.progress(work.rendition_id, self.owner, database.utc_now(), **how_far)
+        if kept:
+            self.announce(**how_far)
+        return kept
+
+    def release(self) -> None:
+        """Give the file back uncounted."""
+        recordings.release(self.work.rendition_id, self.owner)
+
+    def fail(self, code: str, *, permanent: bool) -> None:
+        """Give the file back with a reason, or leave it failed."""
+        now = database.utc_now()
+        delay_s = recordings.fail(self.work.rendition_id, self.owner, now, code, permanent=permanent)
+        self.announce(RenditionState.FAILED if delay_s is None else RenditionState.WAITING, eta_s=delay_s)
+
+    def announce(
+        self, state: RenditionState, stage: str = "", percent: float = 0.0, eta_s: float | None = None
+    ) -> None:
+        """Tell open pages."""
+        work = self.work
+        announce(self.settings, work.session_id, work.recording_id, work.kind, state, stage, percent, eta_s)
 
 
-def _make(progress: Progress, folder: Path) -> Made:
-    """Fetch the source, encode it, and verify what came out."""
-    with contextlib.ExitStack() as held:
-        sources = _fetch(progress, folder, held)
-        line = _plan(progress.work, sources)
-        kind = progress.work.kind
-        job = encoder.Job(kind, sources, line, folder / f"made.{presets.CONTAINERS[kind].extension}")
+def _voice(attempt: FileAttempt, folder: Path) -> Made:
+    """Encode the whole sound and verify what came out."""
+    work = attempt.work
+    target = folder / f"made.{presets.CONTAINERS[work.kind].extension}"
+    line = _sound(attempt, work.kind, target)
+    checked = _decoded(attempt, target, line)
+    found = plan.faults(checked, line, None)
+    if found or checked.audio_s is None:
+        raise Refused("damaged", "; ".join(found) or "there is no sound in it")
+    return Made(target, _sha256(target), checked.audio_s, None)
+
+
+def _sound(attempt: FileAttempt, kind: Kind, target: Path) -> plan.Timeline:
+    """Encode the sound of a recording as one kind of voice."""
+    work = attempt.work
+    attempt.report(FETCH)
+    with sources.fetched(attempt.settings, work.segments, lambda done: attempt.report(FETCH, done)) as paths:
+        line = planning.timeline(paths, work.segments)
+        job = encoder.SoundJob(kind, paths, line, target)
         began_s = time.monotonic()
 
         def on_progress(made_s: float) -> None:
             done = made_s / line.duration_s
-            progress.report(ENCODE, done, plan.eta_s(done, time.monotonic() - began_s))
+            attempt.report(ENCODE, done, plan.eta_s(done, time.monotonic() - began_s))
 
-        progress.report(ENCODE)
-        encoder.run(job, plan.time_limit_s(kind, line.duration_s), on_progress)
-    progress.report(VERIFY)
-    checked = probe.decode(job.target, lambda at_s: progress.report(VERIFY, at_s / line.duration_s))
-    found = plan.faults(checked, line, job.picture)
+        attempt.report(ENCODE)
+        threads = encoder.threads_for(attempt.settings.worker_processes)
+        encoder.run(job, plan.time_limit_s(kind, line.duration_s), on_progress, threads=threads)
+    return line
+
+
+def _join(attempt: FileAttempt, folder: Path) -> Made:
+    """Put the stretches of a picture together with the sound, and verify what came out."""
+    work = attempt.work
+    if work.plan is None:
+        raise Refused("internal", "a picture has pieces and no plan")
+    line = plan.from_json(work.plan["line"])
+    picture = planning.picture_of(work.plan, work.kind)
+    target = folder / "made.mp4"
+    storage = Files(attempt.settings.storage_url)
+    attempt.report(FETCH)
+    with ExitStack() as held:
+        parts = []
+        for made in pieces.made(work.rendition_id):
+            path = held.enter_context(storage.local_path(made.key, folder))
+            if _sha256(path) != made.sha256:
+                pieces.redo(made.id, made.sha256)
+                raise Refused("damaged", f"{made.key} is not what was put there")
+            parts.append(joining.Part(path, made.first_frame, made.frames))
+            attempt.report(FETCH)
+        sound = _sound_beside(attempt, folder, held) if line.has_audio else None
+        try:
+            rate = plan.rate_of(picture.fps)
+            joining.join(parts, sound, target, rate, lambda done: attempt.report(ENCODE, done))
+        except ValueError as trouble:
+            raise Refused("damaged", str(trouble)) from trouble
+    frames = cutting.frame_count(line.duration_s, picture.fps)
+    checked = _decoded(attempt, target, line)
+    found = plan.joined_faults(checked, line, picture, frames)
     if found:
         raise Refused("damaged", "; ".join(found))
-    lengths = [length for length in (checked.audio_s, checked.video_s) if length is not None]
-    return Made(job.target, _sha256(job.target), max(lengths), job.picture)
+    return Made(target, _sha256(target), max(checked.audio_s or 0.0, checked.video_s or 0.0), picture)
 
 
-def _plan(work: Work, sources: tuple[Path, ...]) -> plan.Timeline:
-    facts = tuple(
-        plan.SegmentFacts.of_upload(segment["tracks"])
-        if "tracks" in segment
-        else plan.SegmentFacts(*probe.tracks(path), segment["video_delay_s"], segment["duration_s"])
-        for path, segment in zip(sources, work.segments, strict=True)
+def _sound_beside(attempt: FileAttempt, folder: Path, held: ExitStack) -> Path:
+    """Take the published voice as the picture's sound; where there is none, encode it."""
+    kind = VOICE_OF[attempt.work.kind]
+    voice = recordings.published(attempt.work.recording_id, kind)
+    if voice is not None:
+        path = held.enter_context(Files(attempt.settings.storage_url).local_path(voice.key, folder))
+        if _sha256(path) == voice.sha256:
+            return path
+        log.warning("%s: the published voice is damaged in storage; its sound is encoded again", attempt.name)
+    target = folder / f"sound.{presets.CONTAINERS[kind].extension}"
+    _sound(attempt, kind, target)
+    return target
+
+
+def _decoded(attempt: FileAttempt, path: Path, line: plan.Timeline) -> plan.MadeFacts:
+    attempt.report(VERIFY)
+    return probe.decode(path, lambda at_s: attempt.report(VERIFY, at_s / line.duration_s))
+
+
+def _publish(attempt: FileAttempt, made: Made) -> None:
+    """Put the file into storage under a name made of its content, then let the database decide who won."""
+    work, container = attempt.work, presets.CONTAINERS[attempt.work.kind]
+    attempt.report(PUBLISH)
+    key = f"recordings/{work.recording_id}/{work.kind.value}-{made.sha256[:16]}.{container.extension}"
+    storage = Files(attempt.settings.storage_url)
+    if work.left_key:
+        storage.remove_unfinished_of(work.left_key)
+        if work.left_key != key:
+            storage.delete(work.left_key)
+    if not recordings.intend(work.rendition_id, attempt.owner, key):
+        raise LeaseLost
+    stored = storage.put(made.path, key)
+    if stored.sha256 != made.sha256:
+        raise Refused("storage", "the file changed on its way into storage")
+    file = PublishedFile(
+        key=key,
+        content_type=container.content_type,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        duration_s=made.duration_s,
+        width=made.picture.width if made.picture else None,
+        height=made.picture.height if made.picture else None,
+        fps=made.picture.fps if made.picture else None,
     )
-    try:
-        return plan.timeline(facts)
-    except ValueError as trouble:
-        raise Refused("no_sound_or_picture", str(trouble), permanent=True) from trouble
-
-
-def _fetch(progress: Progress, folder: Path, held: contextlib.ExitStack) -> tuple[Path, ...]:
-    """Bring every segment to a local path, for as long as `held` is open, and check its digest."""
-    segments = progress.work.segments
-    progress.report(FETCH)
-    needed = sum(segment["bytes"] for segment in segments)
-    if shutil.disk_usage(folder).free < needed + SPARE_BYTES:
-        raise Refused("disk_full", f"{needed + SPARE_BYTES} bytes are needed in {folder.parent}")
-    storage = Files(progress.settings.storage_url)
-    paths, fetched = [], 0
-    for segment in segments:
-        path = held.enter_context(storage.local_path(segment["key"]))
-        fetched += segment["bytes"]
-        if _sha256(path) != segment["sha256"]:
-            raise Refused("source_damaged", f"{segment['key']} is not what was recorded")
-        progress.report(FETCH, fetched / max(1, needed))
-        paths.append(path)
-    return tuple(paths)
+    if not recordings.publish(work.rendition_id, attempt.owner, database.utc_now(), file):
+        # The winner's file may be the same to the last byte, and then this is its key too.
+        if not recordings.is_wanted(work.rendition_id, key):
+            storage.delete(key)
+        raise LeaseLost
+    attempt.announce(RenditionState.PUBLISHED, percent=100.0, eta_s=0.0)
+    log.info("published %s of recording %s: %d bytes", work.kind.value, work.recording_id, stored.bytes)
 
 
 def _sha256(path: Path) -> str:

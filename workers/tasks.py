@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from rules.renditions import VIDEO_KINDS
 from workers import alive, ingest, mail, renditions, upkeep, uploads
 from workers.app import SWEEP_EVERY_S, app, encode_limit_s, settings
 
@@ -13,6 +12,8 @@ log = logging.getLogger(__name__)
 # Lower comes first in Redis. Light work waits for nothing, voice for light work, pictures for both.
 VOICE_PRIORITY = 3
 VIDEO_PRIORITY = 9
+# Enough for every free process of several machines to get one.
+MAX_MESSAGES = 16
 # Copying a long lesson to a distant storage may take its time.
 SCAN_LIMIT_S = 7200
 
@@ -32,16 +33,17 @@ def take_uploads() -> None:
         send_waiting()
 
 
-@app.task(name="workers.renditions.encode", time_limit=encode_limit_s())
-def encode(rendition_id: str) -> None:
-    """Make one file, then see to it that the place goes to the next one."""
-    if renditions.encode(settings, rendition_id):
+@app.task(name="workers.renditions.work", time_limit=encode_limit_s())
+def work(sort: str) -> None:
+    """Make what there is of one sort ("voice" or "picture"), then see to it that the place goes to what comes next."""
+    if renditions.work_on(settings, sort):
         send_waiting()
 
 
 @app.task(name="workers.renditions.sweep")
 def sweep() -> None:
-    """Send again what waits without a lease: messages get lost, the database does not."""
+    """Send again what waits without a lease: messages get lost, the database does not. And tidy up."""
+    renditions.tidy(settings)
     send_waiting()
 
 
@@ -58,7 +60,8 @@ def clean() -> None:
 
 
 def send_waiting() -> None:
-    """Send a message for every file that should be made now; those that find no place are sent again later."""
-    for waiting in renditions.next_up():
-        priority = VIDEO_PRIORITY if waiting.kind in VIDEO_KINDS else VOICE_PRIORITY
-        encode.apply_async((waiting.rendition_id,), priority=priority, expires=SWEEP_EVERY_S, retry=False)
+    """Send messages for what should be made now; who finds no place or nothing to do ends at once."""
+    waiting = [one.sort for one in renditions.next_up()]
+    for sort, priority in ((renditions.VOICE, VOICE_PRIORITY), (renditions.PICTURE, VIDEO_PRIORITY)):
+        for _ in range(min(waiting.count(sort), MAX_MESSAGES)):
+            work.apply_async((sort,), priority=priority, expires=SWEEP_EVERY_S, retry=False)

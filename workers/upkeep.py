@@ -13,6 +13,7 @@ from config import Settings
 from store import booking, linktests, logins, outbox, programme, resets, uploads
 from store.database import utc_now
 from store.files import Files
+from workers import sources
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def clean(settings: Settings) -> None:
     stale_s = time.time() - STALE_TMP_S
     remove_stale(settings.data / "tmp", stale_s)
     remove_empty(settings.data / "live", stale_s)
+    sources.clean(settings)
     Files(settings.storage_url).remove_unfinished(stale_s)
     now = utc_now()
     programme.end_unheld(now)

@@ -4,22 +4,62 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
+from rules import pieces as cutting
 from rules.renditions import Kind, planned_kinds
 from tests.slow import lessonmedia
-from workers import child, encoder, plan, probe
+from workers import child, encoder, joining, plan, planning, probe
+from workers.renditions import VOICE_OF
 
 pytestmark = pytest.mark.slow
 
 
-def encode(folder: Path, kind: Kind, *sources: Path, video_delay_s: float = 0.0) -> tuple[Path, plan.Timeline]:
-    """Encode one kind of file, assert that verification has nothing against it, and return it with its timeline."""
-    line = plan.timeline(tuple(plan.SegmentFacts(*probe.tracks(source), video_delay_s) for source in sources))
-    job = encoder.Job(kind, sources, line, folder / f"{kind.value}.{'ogg' if kind is Kind.VOICE_OPUS else 'mp4'}")
-    encoder.run(job, plan.time_limit_s(kind, line.duration_s), lambda made_s: None)
-    assert plan.faults(probe.decode(job.target), line, job.picture) == []
-    return job.target, line
+def facts(*sources: Path, video_delay_s: float = 0.0) -> list[dict]:
+    """Describe sources as a recording's segments."""
+    return [{"video_delay_s": video_delay_s, "duration_s": None} for _ in sources]
+
+
+def encode(
+    folder: Path, kind: Kind, *sources: Path, video_delay_s: float = 0.0, every_s: float | None = None
+) -> tuple[Path, plan.Timeline]:
+    """Make one kind of file, assert that verification has nothing against it, and return it with its timeline.
+
+    With every_s a picture is cut that often, else as usual, which leaves these short ones whole.
+    """
+    segments = facts(*sources, video_delay_s=video_delay_s)
+    if kind in (Kind.VOICE_OPUS, Kind.VOICE_AAC):
+        line = planning.timeline(sources, segments)
+        job = encoder.SoundJob(
+            kind, sources, line, folder / f"{kind.value}.{'ogg' if kind is Kind.VOICE_OPUS else 'mp4'}"
+        )
+        encoder.run(job, plan.time_limit_s(kind, line.duration_s), lambda made_s: None)
+        assert plan.faults(probe.decode(job.target), line, None) == []
+        return job.target, line
+    made = planning.make(sources, segments, lambda done: None)
+    line, picture = plan.from_json(made["line"]), planning.picture_of(made, kind)
+    bounds = [every_s * n for n in range(1, int(line.duration_s / every_s) + 1)] if every_s else made["bounds_s"]
+    parts = []
+    for stretch in cutting.stretches(line.duration_s, picture.fps, bounds):
+        job = encoder.StretchJob(
+            sources,
+            line,
+            picture,
+            cutting.spans([one.duration_s for one in line.segments], picture.fps, stretch),
+            encoder.preset_options(kind, picture, 1),
+            dict(enumerate(made["entries_s"])),
+            folder / f"{kind.value}-{stretch.first}.mp4",
+        )
+        encoder.run(job, 300, lambda made_s: None)
+        assert plan.stretch_faults(probe.decode(job.target), picture, stretch.count) == []
+        parts.append(joining.Part(job.target, stretch.first, stretch.count))
+    sound = encode(folder, VOICE_OF[kind], *sources, video_delay_s=video_delay_s)[0] if line.has_audio else None
+    target = folder / f"{kind.value}.mp4"
+    joining.join(parts, sound, target, plan.rate_of(picture.fps), lambda done: None)
+    frames = cutting.frame_count(line.duration_s, picture.fps)
+    assert plan.joined_faults(probe.decode(target), line, picture, frames) == []
+    return target, line
 
 
 def test_every_kind_is_smaller_than_the_source_and_holds_its_whole_length(tmp_path):
@@ -30,6 +70,49 @@ def test_every_kind_is_smaller_than_the_source_and_holds_its_whole_length(tmp_pa
     sizes = [path.stat().st_size for path, _ in made]
     assert sizes[0] == min(sizes)
     assert max(sizes) < source.stat().st_size
+
+
+def test_a_picture_made_in_pieces_shows_every_moment_where_it_belongs(tmp_path):
+    """Cut every 1.3 s, a film has all its frames, and each shows what the whole film shows there."""
+    black, bar = "color=black:size=320x180:rate=25:duration=9", "color=white:size=16x32:rate=25:duration=9"
+    source = lessonmedia.make(
+        tmp_path / "a.mp4",
+        *("-f", "lavfi", "-i", black, "-f", "lavfi", "-i", bar, "-f", "lavfi", "-i", "sine=duration=9"),
+        *("-filter_complex", "[0][1]overlay=x=n:y=0", "-c:v", "libx264", "-preset", "ultrafast", "-g", "60"),
+        *("-pix_fmt", "yuv420p", "-c:a", "libopus", *lessonmedia.FRAGMENTED),
+    )
+    for kind in (Kind.VIDEO_COMPAT, Kind.VIDEO_SMALL):
+        whole, _ = encode(tmp_path, kind, source)
+        shown = frame_marks(whole)
+        pieced, _ = encode(tmp_path, kind, source, every_s=1.3)
+        assert len(shown) == len(frame_marks(pieced))
+        assert max(abs(a - b) for a, b in zip(shown, frame_marks(pieced), strict=True)) <= 2
+        assert max(abs(mark - 2 * n) for n, mark in enumerate(shown)) <= 2
+
+
+def frame_marks(path: Path) -> list[int]:
+    """Read off every frame where the white bar at its top begins: the number of the source's frame."""
+    found = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            stride = frame.planes[0].line_size
+            row = bytes(frame.planes[0])[8 * stride : 8 * stride + frame.width]
+            found.append(next(x for x, luma in enumerate(row) if luma > 128))
+    return found
+
+
+def test_pieces_of_gaps_late_pictures_and_ends_are_whole(tmp_path):
+    """Pieces that begin in black, in a pause of the picture, or after its end hold what stands there."""
+    late = lessonmedia.lesson(tmp_path / "late.mp4", 4, mark_s=1)
+    still = lessonmedia.make(
+        tmp_path / "still.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15:duration=3", "-f", "lavfi", "-i", "sine=duration=9"),
+        *("-vf", "select='lt(t,1)+gt(t,2.5)'", "-fps_mode", "vfr", "-c:v", "libx264", "-preset", "ultrafast"),
+        *("-pix_fmt", "yuv420p", "-c:a", "libopus", *lessonmedia.FRAGMENTED),
+    )
+    made, line = encode(tmp_path, Kind.VIDEO_COMPAT, still, late, every_s=0.7)
+    assert line.duration_s == pytest.approx(13, abs=0.3)
+    assert lessonmedia.mark_times(made)[1] == pytest.approx(10.0, abs=0.15)
 
 
 def test_odd_sizes_become_even(tmp_path):
@@ -131,9 +214,8 @@ def test_noise_instead_of_a_film_is_told_apart(tmp_path):
 
 def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
     """ffmpeg that does not finish in time is killed, and the reason is a timeout."""
-    source = lessonmedia.lesson(tmp_path / "a.mp4", 30, size="1280x720", fps=30)
-    line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
-    job = encoder.Job(Kind.VIDEO_SMALL, (source,), line, tmp_path / "out.mp4")
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 30)
+    job = encoder.SoundJob(Kind.VOICE_OPUS, (source,), planning.timeline([source], facts(source)), tmp_path / "o.ogg")
     with pytest.raises(child.ChildFailed) as failure:
         encoder.run(job, 0.0, lambda made_s: None)
     assert failure.value.code == "timeout"
@@ -142,10 +224,10 @@ def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
 def test_a_source_that_vanished_is_an_orderly_failure(tmp_path):
     """When ffmpeg cannot read its input the encode fails as damaged, with ffmpeg's own words for the log."""
     source = lessonmedia.lesson(tmp_path / "a.mp4", 1)
-    line = plan.timeline((plan.SegmentFacts(*probe.tracks(source)),))
+    job = encoder.SoundJob(Kind.VOICE_AAC, (source,), planning.timeline([source], facts(source)), tmp_path / "o.m4a")
     source.unlink()
     with pytest.raises(child.ChildFailed) as failure:
-        encoder.run(encoder.Job(Kind.VOICE_AAC, (source,), line, tmp_path / "out.mp4"), 60, lambda made_s: None)
+        encoder.run(job, 60, lambda made_s: None)
     assert failure.value.code == "damaged"
     assert "No such file" in failure.value.tail
 

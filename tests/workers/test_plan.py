@@ -1,5 +1,6 @@
 """The plan of an encode: where tracks stand, which filters follow, what is wrong with a result."""
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -84,20 +85,53 @@ def test_sound_is_filled_with_silence_and_brought_to_its_full_length():
     assert options(chain, "apad")["whole_dur"] == options(chain, "atrim")["end"] == "7.500000"
 
 
+def stretch(segment, at_s, count):
+    """The filters of a stretch at 12.5 frames a second."""
+    return plan.stretch_filters(segment, Picture(640, 360, 12.5), at_s, count)
+
+
 def test_a_picture_that_comes_late_is_preceded_by_black_and_a_prompt_one_is_not():
     """Ten seconds without a camera are black; a third of a second shows the first picture."""
-    late = plan.video_filters(SegmentPlan(0, 30.0, 0.0, 0.0, 10.0, 0.0), Picture(640, 360, 12.5))
-    assert options(late, "tpad") == {"start": "125", "start_mode": "add", "color": "black"}
-    prompt = plan.video_filters(SegmentPlan(0, 30.0, 0.0, 0.0, 0.3, 0.0), Picture(640, 360, 12.5))
+    segment = SegmentPlan(0, 30.0, 0.0, 0.0, 10.0, 0.0)
+    assert options(stretch(segment, 0.0, 375), "tpad") == {"start": "125", "start_mode": "add", "color": "black"}
+    assert options(stretch(segment, 8.0, 250), "tpad") == {"start": "25", "start_mode": "add", "color": "black"}
+    assert plan.is_black(segment, Picture(640, 360, 12.5), 0.0, 100)
+    assert not plan.is_black(segment, Picture(640, 360, 12.5), 8.0, 26)
+    prompt = stretch(SegmentPlan(0, 30.0, 0.0, 0.0, 0.3, 0.0), 0.0, 375)
     assert options(prompt, "fps")["start_time"] == "0"
     assert options(prompt, "tpad")["stop_mode"] == "clone"
 
 
 def test_scaling_comes_before_everything_that_counts_frames():
     """A change of size in mid-stream must be gone before the other filters see the frames."""
-    chain = plan.video_filters(SegmentPlan(0, 5.0, 0.0, None, 0.0, 0.25), Picture(480, 360, 15.0))
+    chain = plan.stretch_filters(SegmentPlan(0, 5.0, 0.0, None, 0.0, 0.25), Picture(480, 360, 15.0), 2.0, 30)
     assert [one.name for one in chain][:2] == ["scale", "pad"]
-    assert options(chain, "setpts")["expr"] == "PTS-(-0.250000)/TB"
+    assert options(chain, "setpts")["expr"] == "PTS-(1.750000)/TB"
+    assert options(chain, "trim") == {"start_frame": "0", "end_frame": "30"}
+
+
+def test_a_stretch_after_the_last_picture_shows_that_picture():
+    """What has ended is taken from where it stood last, and the frames before the stretch are dropped."""
+    segment = SegmentPlan(0, 30.0, 0.0, 0.0, 0.0, 0.0, last_picture_s=20.0)
+    chain = stretch(segment, 24.0, 25)
+    assert options(chain, "trim") == {"start_frame": "51", "end_frame": "76"}
+    assert plan.entry_s(segment, [0.0, 8.0, 16.0, 28.0], 24.0) == pytest.approx(15.9)
+
+
+def test_a_source_is_entered_at_the_keyframe_before_and_else_at_its_beginning():
+    """Moments are given back on the file's own clock, a little early."""
+    segment = SegmentPlan(0, 30.0, 2.0, 0.0, 0.0, 0.5, last_picture_s=29.0)
+    assert plan.entry_s(segment, [0.0, 8.0, 16.0], 12.0) == pytest.approx(8.0 + 2.0 - 0.5 - 0.1)
+    assert plan.entry_s(segment, [5.0], 3.0) is None
+    assert plan.entry_s(segment, [], 3.0) is None
+
+
+def test_a_timeline_is_read_back_as_it_was_kept():
+    """It goes through JSON unchanged; what another version kept is refused."""
+    kept = json.loads(json.dumps(plan.to_json(line())))
+    assert plan.from_json(kept) == line()
+    with pytest.raises(ValueError, match="no timeline"):
+        plan.from_json({**kept, "another": 1})
 
 
 def test_rates_are_written_as_small_fractions():

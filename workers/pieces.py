@@ -1,0 +1,145 @@
+"""Work on one piece: look at a lesson and plan its pictures, or encode a stretch of one and put it into storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from config import Settings
+from rules import pieces as cutting
+from rules.lifecycle import RenditionState
+from rules.pieces import Span, Stretch
+from store import database, pieces, plans
+from store.files import Files
+from store.pieces import PieceWork, Sort
+from workers import encoder, plan, planning, probe, sources
+from workers.attempt import ENCODE, FETCH, VERIFY, Attempt, LeaseLost, Refused, announce
+
+PLAN = "plan"
+
+
+class PieceAttempt(Attempt):
+    """One attempt at one piece."""
+
+    def __init__(self, settings: Settings, owner: str, work: PieceWork) -> None:
+        where = f"frames {work.first_frame} to {work.first_frame + work.frames} of {work.kind.value}"
+        what = "the plan" if work.sort is Sort.PLAN else where
+        super().__init__(settings, owner, f"{what} of recording {work.recording_id}, attempt {work.attempts + 1}")
+        self.work = work
+
+    def note(self, stage: str, percent: float, eta_s: float | None) -> bool:
+        """Tell the database how far this piece is, and open pages how far its file is."""
+        work = self.work
+        file = pieces.progress(work.id, self.owner, database.utc_now(), PLAN, percent)
+        if file is None:
+            return False
+        facts = RenditionState(file.state), file.stage, file.percent, file.eta_s
+        announce(self.settings, work.session_id, work.recording_id, work.kind, *facts)
+        return True
+
+    def release(self) -> None:
+        """Give the piece back uncounted."""
+        pieces.release(self.work.id, self.owner)
+
+    def fail(self, code: str, *, permanent: bool) -> None:
+        """Give the piece back with a reason, after too many the whole file."""
+        work = self.work
+        delay_s = pieces.fail(work.id, self.owner, database.utc_now(), code, permanent=permanent)
+        state = RenditionState.FAILED if delay_s is None else RenditionState.PIECES
+        announce(self.settings, work.session_id, work.recording_id, work.kind, state)
+
+
+def work_on(settings: Settings, owner: str, work: PieceWork) -> None:
+    """Make an attempt at a piece whose lease this process holds."""
+    attempt = PieceAttempt(settings, owner, work)
+    if work.sort is Sort.PLAN:
+        attempt.run(lambda _folder: _plan(attempt))
+    else:
+        attempt.run(lambda folder: _stretch(attempt, folder))
+
+
+def _plan(attempt: PieceAttempt) -> None:
+    work = attempt.work
+    attempt.report(FETCH)
+    with sources.fetched(attempt.settings, work.segments, lambda done: attempt.report(FETCH, done)) as paths:
+        made = planning.make(paths, work.segments, lambda done: attempt.report(PLAN, done))
+    if not plans.keep(work.id, attempt.owner, database.utc_now(), made):
+        raise LeaseLost
+
+
+def _stretch(attempt: PieceAttempt, folder: Path) -> None:
+    work = attempt.work
+    line = _line(work)
+    if line is None:
+        plans.forget(work.recording_id)
+        raise LeaseLost
+    target = folder / "made.mp4"
+    picture = planning.picture_of(work.plan, work.kind)
+    attempt.report(FETCH)
+    needed = _segments_of(work, line)
+    with sources.fetched(attempt.settings, [work.segments[index] for index in needed], lambda done: None) as paths:
+        found = dict(zip(needed, paths, strict=True))
+        job = encoder.StretchJob(
+            sources=tuple(found.get(index, Path()) for index in range(len(work.segments))),
+            timeline=line,
+            picture=picture,
+            spans=_spans(work, line),
+            options=_options(attempt.settings, work),
+            # Where seeking brought nothing good, the next attempt reads from the beginning.
+            entries_s=dict(enumerate(work.plan["entries_s"])) if work.attempts == work.deaths else None,
+            target=target,
+        )
+        limit_s = plan.time_limit_s(work.kind, line.duration_s)
+        length_s = work.frames / picture.fps
+        encoder.run(
+            job,
+            limit_s,
+            lambda made_s: attempt.report(ENCODE, made_s / length_s),
+            threads=encoder.threads_for(attempt.settings.worker_processes),
+        )
+    attempt.report(VERIFY, 1.0)
+    faults = plan.stretch_faults(probe.decode(target, lambda _at: attempt.report(VERIFY, 1.0)), picture, work.frames)
+    if faults:
+        raise Refused("damaged", "; ".join(faults))
+    _store(attempt, target)
+
+
+def _store(attempt: PieceAttempt, target: Path) -> None:
+    """Put a verified stretch into storage, where whoever puts the file together finds it on any machine."""
+    work = attempt.work
+    storage = Files(attempt.settings.storage_url)
+    made_of = plans.digest(work.source_sha256, work.plan)
+    key = f"recordings/{work.recording_id}/pieces/{work.id}-{made_of}-{work.first_frame}-{work.frames}.mp4"
+    if not pieces.intend(work.id, attempt.owner, key):
+        raise LeaseLost
+    storage.remove_unfinished_of(key)
+    stored = storage.put(target, key)
+    if not pieces.done(work.id, attempt.owner, database.utc_now(), key, stored.bytes, stored.sha256):
+        if not pieces.is_needed(work.id):
+            storage.delete(key)
+        raise LeaseLost
+
+
+def _line(work: PieceWork) -> plan.Timeline | None:
+    """Read the plan back; None where it is gone or was made by another version."""
+    if work.plan is None or work.plan.get("version") != plans.VERSION:
+        return None
+    try:
+        return plan.from_json(work.plan["line"])
+    except ValueError:
+        return None
+
+
+def _spans(work: PieceWork, line: plan.Timeline) -> tuple[Span, ...]:
+    fps = work.plan["pictures"][work.kind]["fps"]
+    lengths = [segment.duration_s for segment in line.segments]
+    return cutting.spans(lengths, fps, Stretch(work.first_frame, work.frames))
+
+
+def _segments_of(work: PieceWork, line: plan.Timeline) -> list[int]:
+    """List the numbers of the recording's segments that a piece needs."""
+    return sorted({line.segments[span.segment].index for span in _spans(work, line)})
+
+
+def _options(settings: Settings, work: PieceWork) -> dict[str, object]:
+    picture = planning.picture_of(work.plan, work.kind)
+    return encoder.preset_options(work.kind, picture, encoder.threads_for(settings.worker_processes))
