@@ -169,8 +169,13 @@ def may_download_source(actor: Actor, recording: RecordingFacts) -> bool:
 
 
 def may_retry_recording(actor: Actor, recording: RecordingFacts) -> bool:
-    """Have failed files of a recording made again."""
+    """Have failed and stopped files of a recording made again."""
     return may_edit_session(actor, recording.session)
+
+
+def may_cancel_recording(actor: Actor, recording: RecordingFacts) -> bool:
+    """Stop the making of a recording's files: whoever may have it begun again."""
+    return may_retry_recording(actor, recording)
 
 
 def may_upload(actor: Actor, school_id: str) -> bool:

@@ -130,6 +130,7 @@ def recording_page(recording_id: str) -> str:
         arrivals=arrivals,
         unfinished=not operations.is_finished(recording),
         may_retry=operations.may_retry(recording, actor, facts),
+        may_cancel=operations.may_cancel(recording, actor, facts),
     )
 
 
@@ -153,9 +154,18 @@ def progress(recording_id: str) -> dict:
 @blueprint.post("/recordings/<recording_id>/retry")
 @access.signed_in
 def retry(recording_id: str) -> Response:
-    """Have failed files made again."""
+    """Have failed and stopped files made again."""
     operations.retry(recording_id, access.current_actor())
     flash(_("The files will be made again."))
+    return redirect(f"/recordings/{recording_id}", 303)
+
+
+@blueprint.post("/recordings/<recording_id>/cancel")
+@access.signed_in
+def cancel(recording_id: str) -> Response:
+    """Stop the making of files that are not ready yet."""
+    operations.cancel(recording_id, access.current_actor())
+    flash(_("The work on this recording has been stopped. Files that were ready are kept, and so is the recording."))
     return redirect(f"/recordings/{recording_id}", 303)
 
 

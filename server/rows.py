@@ -14,6 +14,8 @@ from server import words
 from server.timetable import Pause, phase_of
 from store.models import Recording, Rendition, Session
 
+RUNNING = (RenditionState.PIECES, RenditionState.ENCODING, RenditionState.VERIFYING)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -118,7 +120,7 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         sha256=rendition.sha256,
         manifest=f"/manifests/{rendition.id}" if published else "",
         text=text,
-        running=rendition.state in (RenditionState.ENCODING, RenditionState.VERIFYING),
+        running=rendition.state in RUNNING,
         percent=round(rendition.percent, 1),
     )
 

@@ -53,13 +53,16 @@ RECORDINGS = {
     RecordingState.WORKING: _l("files are being made"),
     RecordingState.PUBLISHED: _l("ready"),
     RecordingState.FAILED: _l("no file could be made"),
+    RecordingState.CANCELLED: _l("stopped"),
 }
 RENDITIONS = {
     RenditionState.WAITING: _l("waiting for its turn"),
+    RenditionState.PIECES: _l("being made"),
     RenditionState.ENCODING: _l("being made"),
     RenditionState.VERIFYING: _l("being checked"),
     RenditionState.PUBLISHED: _l("ready"),
     RenditionState.FAILED: _l("could not be made"),
+    RenditionState.CANCELLED: _l("stopped"),
     RenditionState.REMOVED: _l("removed"),
 }
 # What a browser needs to know before it fetches anything; the codecs' levels are those of 360p (AV1 2.1, H.264 3.0).
@@ -105,7 +108,7 @@ def grades(text: str) -> str:
 def rendition_progress(state: str, stage: str, percent: float, eta_s: float | None) -> str:
     """Write where a file stands: its stage, percent and the time left where they are known."""
     said = str(RENDITIONS[RenditionState(state)])
-    if state != RenditionState.ENCODING:
+    if state not in (RenditionState.ENCODING, RenditionState.PIECES):
         return said
     if stage:
         said = f"{said} ({stage_name(stage)})"
@@ -117,6 +120,7 @@ def stage_name(stage: str) -> str:
     """Write a worker's stage; one that has no word yet is shown as the worker names it."""
     return {
         "fetch": _("fetching"),
+        "plan": _("looking at the lesson"),
         "encode": _("encoding"),
         "verify": _("checking"),
         "publish": _("storing"),

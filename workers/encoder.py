@@ -43,7 +43,7 @@ class StretchJob:
     """A stretch of a picture to make: these spans of the timeline's segments, one after the other.
 
     entries_s: where each segment can be entered, by its place in the timeline, in seconds on its own timeline;
-    None has them read from their beginnings.
+    None has them read from their beginnings. entry_margin_s: how much earlier a demuxer is asked to go.
     """
 
     sources: tuple[Path, ...]
@@ -53,6 +53,7 @@ class StretchJob:
     options: Mapping[str, object]
     entries_s: Mapping[int, Sequence[float]] | None
     target: Path
+    entry_margin_s: float = plan.ENTRY_MARGIN_S
 
 
 def command(job: SoundJob | StretchJob, threads: int) -> list[str]:
@@ -92,7 +93,9 @@ def _span(job: StretchJob, span: Span, threads: int):
     segment = job.timeline.segments[span.segment]
     if plan.is_black(segment, job.picture, span.at_s, span.count):
         return ffmpeg.input(plan.black(job.picture, span.count), f="lavfi").video
-    entry_s = None if job.entries_s is None else plan.entry_s(segment, job.entries_s.get(span.segment, ()), span.at_s)
+    entry_s = None
+    if job.entries_s is not None:
+        entry_s = plan.entry_s(segment, job.entries_s.get(span.segment, ()), span.at_s, job.entry_margin_s)
     seek = {} if entry_s is None else {"seek_timestamp": 1, "ss": f"{entry_s:.6f}", "noaccurate_seek": None}
     source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads, an=None, **seek)
     track = source.video if segment.video_stream is None else source[str(segment.video_stream)]

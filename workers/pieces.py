@@ -87,6 +87,7 @@ def _stretch(attempt: PieceAttempt, folder: Path) -> None:
             # Where seeking brought nothing good, the next attempt reads from the beginning.
             entries_s=dict(enumerate(work.plan["entries_s"])) if work.attempts == work.deaths else None,
             target=target,
+            entry_margin_s=_margin_s(work),
         )
         limit_s = plan.time_limit_s(work.kind, line.duration_s)
         length_s = work.frames / picture.fps
@@ -138,6 +139,11 @@ def _spans(work: PieceWork, line: plan.Timeline) -> tuple[Span, ...]:
 def _segments_of(work: PieceWork, line: plan.Timeline) -> list[int]:
     """List the numbers of the recording's segments that a piece needs."""
     return sorted({line.segments[span.segment].index for span in _spans(work, line)})
+
+
+def _margin_s(work: PieceWork) -> float:
+    exact = all(segment.get("container") in plan.EXACT_CONTAINERS for segment in work.segments)
+    return plan.ENTRY_MARGIN_S if exact else plan.ROUGH_MARGIN_S
 
 
 def _options(settings: Settings, work: PieceWork) -> dict[str, object]:

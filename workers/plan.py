@@ -26,8 +26,10 @@ FPS_TOLERANCE = 0.04
 MAX_FPS = 60
 # Sharper than the default by 1 to 2 % of the bits at the same VMAF (docs/lesson-planner.md).
 SCALER = "lanczos"
-# A demuxer is asked for a moment this much before the keyframe, as not all find what they are asked for exactly.
+# Where a source is entered. MP4 and Matroska know their keyframes; others go somewhere near and look for the next one.
 ENTRY_MARGIN_S = 0.1
+ROUGH_MARGIN_S = 8.0
+EXACT_CONTAINERS = frozenset({"mp4", "webm", "mkv"})
 # Silence left out by DTX is put back once it adds up to this much.
 MIN_GAP_S = 0.04
 
@@ -238,16 +240,19 @@ def stretch_filters(segment: SegmentPlan, picture: renditions.Picture, at_s: flo
     )
 
 
-def entry_s(segment: SegmentPlan, entries_s: Sequence[float], at_s: float) -> float | None:
+def entry_s(
+    segment: SegmentPlan, entries_s: Sequence[float], at_s: float, margin_s: float = ENTRY_MARGIN_S
+) -> float | None:
     """Say where to enter a source for the picture at `at_s` of its segment's timeline, on the file's own clock.
 
-    entries_s: where it can be entered, on the segment's timeline, sorted. None: at its beginning.
+    entries_s: where it can be entered, on the segment's timeline, sorted; margin_s: how much before that a demuxer is
+    asked to go, as not all find what they are asked for exactly. None: at its beginning.
     """
     at_s = min(at_s, segment.last_picture_s if segment.last_picture_s is not None else at_s)
     place = bisect_right(entries_s, at_s - ENTRY_MARGIN_S)
     if not place:
         return None
-    return max(0.0, entries_s[place - 1] + segment.origin_s - segment.video_delay_s - ENTRY_MARGIN_S)
+    return max(0.0, entries_s[place - 1] + segment.origin_s - segment.video_delay_s - margin_s)
 
 
 def is_black(segment: SegmentPlan, picture: renditions.Picture, at_s: float, count: int) -> bool:

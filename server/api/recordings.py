@@ -56,8 +56,17 @@ def recording(recording_id: str) -> dict:
 @access.signed_in
 @blueprint.response(202, RecordingShape)
 def retry(recording_id: str) -> dict:
-    """Have failed files made again."""
+    """Have failed and stopped files made again."""
     operations.retry(recording_id, access.current_actor())
+    return _dressed(library.recording(recording_id))
+
+
+@blueprint.post("/recordings/<recording_id>/cancel")
+@access.signed_in
+@blueprint.response(202, RecordingShape)
+def cancel(recording_id: str) -> dict:
+    """Stop the making of files that are not ready yet; what is published stays."""
+    operations.cancel(recording_id, access.current_actor())
     return _dressed(library.recording(recording_id))
 
 

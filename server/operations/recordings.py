@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask_babel import gettext as _
 
 from rules import rights
-from rules.lifecycle import RecordingState, RenditionState
+from rules.lifecycle import OVER, RecordingState, RenditionState
 from rules.renditions import CONTAINERS, Kind, download_name
 from rules.rights import Actor, RecordingFacts
 from server import access
@@ -75,21 +75,37 @@ def file_url(rendition: Rendition) -> str:
 
 def may_retry(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:
     """Tell whether there is something to try again and the actor may ask for it."""
-    failed = any(row.state == RenditionState.FAILED for row in recording.renditions)
-    return failed and rights.may_retry_recording(actor, facts)
+    ended = (RenditionState.FAILED, RenditionState.CANCELLED)
+    return any(row.state in ended for row in recording.renditions) and rights.may_retry_recording(actor, facts)
 
 
 def retry(recording_id: str, actor: Actor) -> Recording:
-    """Have the failed files of a recording made again; the workers' sweep finds them."""
+    """Have the failed and cancelled files of a recording made again; the workers' sweep finds them."""
     recording, facts = seen(recording_id, actor)
     access.require(
         rights.may_retry_recording(actor, facts), _("Only the lesson's host and coordinators may ask for that.")
     )
     if not recordings.retry(recording_id):
-        raise Problem(409, _("No file of this recording has failed. Nothing was changed."), slug="nothing-failed")
+        raise Problem(409, _("No file of this recording has failed or was stopped. Nothing was changed."), slug="nothing-failed")
+    return recording
+
+
+def may_cancel(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:
+    """Tell whether there is work on a recording that could be stopped and the actor may ask for it."""
+    return any(row.state not in OVER for row in recording.renditions) and rights.may_cancel_recording(actor, facts)
+
+
+def cancel(recording_id: str, actor: Actor) -> Recording:
+    """Stop the work on everything of a recording that is not finished; workers notice within a second or two."""
+    recording, facts = seen(recording_id, actor)
+    access.require(
+        rights.may_cancel_recording(actor, facts), _("Only the lesson's host and coordinators may ask for that.")
+    )
+    if not recordings.cancel(recording_id):
+        raise Problem(409, _("Nothing of this recording is being made. Nothing was changed."), slug="nothing-to-stop")
     return recording
 
 
 def is_finished(recording: Recording) -> bool:
     """Tell whether nothing more is being made of a recording."""
-    return recording.state in (RecordingState.PUBLISHED, RecordingState.FAILED)
+    return recording.state in (RecordingState.PUBLISHED, RecordingState.FAILED, RecordingState.CANCELLED)

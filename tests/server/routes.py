@@ -179,6 +179,7 @@ TABLE = [
     Row("GET", "/recordings/<recording_id>", INSIDERS, 200, path=f"/recordings/{R}"),
     Row("GET", "/recordings/<recording_id>/progress", INSIDERS, 200, path=f"/recordings/{R}/progress"),
     Row("POST", "/recordings/<recording_id>/retry", EDITORS, 303, path=f"/recordings/{R}/retry"),
+    Row("POST", "/recordings/<recording_id>/cancel", EDITORS, 303, path=f"/recordings/{R}/cancel"),
     Row("GET", "/files/<rendition_id>/<path:name>", INSIDERS, 308, path="/files/{rendition}/x"),
     # Tickets and tokens speak for themselves there: tests/server/test_whip.py asks with them.
     Row("POST", "/whip/<session_id>", NOBODY, 201, path=f"/whip/{S}", refused=frozenset({401})),
@@ -333,6 +334,7 @@ TABLE = [
     Row("GET", "/api/v1/recordings", PERSONS, 200),
     Row("GET", "/api/v1/recordings/<recording_id>", INSIDERS, 200, path=f"/api/v1/recordings/{R}"),
     Row("POST", "/api/v1/recordings/<recording_id>/retry", EDITORS, 202, path=f"/api/v1/recordings/{R}/retry"),
+    Row("POST", "/api/v1/recordings/<recording_id>/cancel", EDITORS, 202, path=f"/api/v1/recordings/{R}/cancel"),
     Row("GET", "/api/v1/uploads", PERSONS, 200),
     Row("GET", "/api/v1/uploads/<upload_id>", SENDERS, 200, path=f"/api/v1/uploads/{U}"),
     Row("PATCH", "/api/v1/uploads/<upload_id>", SENDERS, 200, "upload_words", f"/api/v1/uploads/{U}"),
