@@ -23,6 +23,7 @@ from rules.rights import Role
 from store import people
 from store.database import bare_app, new_id, upgrade, write
 from store.models import Attendance, Recording, Rendition, Session, db
+from store.piecemodels import Piece
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -148,6 +149,13 @@ class WorkStage:
         """Load one file's row as it is now, None before there is one."""
         row = self.recording(recording_id)
         return None if row is None else next((one for one in row.renditions if one.kind == kind), None)
+
+    def pieces(self, recording_id: str) -> list[Piece]:
+        """Load the pieces of work that a recording has now."""
+        with self.rows():
+            found = list(db.session.query(Piece).filter_by(recording_id=recording_id))
+            db.session.expunge_all()
+            return found
 
     def attendance(self, recording_id: str) -> list[Attendance]:
         """Load who came."""
