@@ -86,7 +86,9 @@ def retry(recording_id: str, actor: Actor) -> Recording:
         rights.may_retry_recording(actor, facts), _("Only the lesson's host and coordinators may ask for that.")
     )
     if not recordings.retry(recording_id):
-        raise Problem(409, _("No file of this recording has failed or was stopped. Nothing was changed."), slug="nothing-failed")
+        raise Problem(
+            409, _("No file of this recording has failed or was stopped. Nothing was changed."), slug="nothing-failed"
+        )
     return recording
 
 
