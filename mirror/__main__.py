@@ -77,8 +77,11 @@ def init(given: argparse.Namespace, folder: Folder, t: Words) -> int:
     try:
         answer = Origin(url, given.token, spent.append).get_json("/api/v1/mirror")
         subscription = shapes.subscription(answer.document)
-    except (OriginError, BadDocument) as error:
-        _say(t.gettext("Nothing was changed: %(why)s.") % {"why": error})
+    except OriginError as error:
+        _say(t.gettext("Nothing was changed: %(why)s.") % {"why": t.gettext(error.text)})
+        return 1
+    except BadDocument:
+        _say(t.gettext("Nothing was changed: what the server says cannot be true. Is this version of Tropa too old?"))
         return 1
     folder.make()
     state = State.load(folder)

@@ -17,6 +17,7 @@ from mirror.pacing import Bucket
 from mirror.partial import Inconsistent, Partial
 from mirror.shapes import BadDocument, Manifest, Offer, Subscription
 from mirror.state import State
+from mirror.texts import _l
 from rules import nightwindow
 
 log = logging.getLogger("mirror")
@@ -26,6 +27,7 @@ SAVE_EVERY_S = 2.0
 MOST_DAMAGED = 5
 # How long a file that cannot be had is left alone.
 FORGIVE_S = 3600.0
+DISK_FULL = _l("this computer's disk is full; make room, everything goes on by itself then")
 
 
 class Stopped(Exception):
@@ -55,6 +57,7 @@ class Night:
         self._not_before_s = 0.0
         self._refreshed_s: float | None = None
         self._saved_s, self._saved_do = 0.0, ""
+        self._counted_bytes = 0  # what the disk says; see quota.AHEAD_BYTES
         self._forgiven: dict[str, float] = {}
 
     def run(self) -> None:
@@ -64,11 +67,11 @@ class Night:
                 step = self.step()
             except Exception:  # the boundary of the thread: pages go on being served, and the work is tried again
                 log.exception("the night's work broke")
-                self._failed("a fault in the program; the log tells more")
+                self._failed(_l("a fault in the program; the log tells more"))
                 step = Step(Do.PAUSE, 60.0)
             if step.wait_s:
                 self._stop.wait(step.wait_s)
-        self.state.save(self.folder)
+        self._write(self.state.usage.wire_bytes)
         self.origin.close()
 
     def step(self) -> Step:
@@ -81,15 +84,19 @@ class Night:
         self.state.doing(step.do, choice[0] if choice and step.do in (Do.FETCH, Do.DISK) else None)
         if step.wait_s:
             self.origin.close()
-            self._save(is_new=step.do.value != self._saved_do)
+            self._save(is_resting=True)
             return step
         try:
             with self.folder.changing():
                 self._do(step.do, choice)
-        except (OriginError, BadDocument) as error:
-            self._failed(str(error))
+        except OriginError as error:
+            self._failed(error.text, str(error))
+        except BadDocument as error:
+            self._failed(_l("what the server says cannot be true; nothing of it was taken"), str(error))
         except DiskFull:
-            self._failed("this computer's disk is full; make room, everything goes on by itself then")
+            self._failed(DISK_FULL)
+        except OSError as error:
+            self._failed(_l("the folder of the lessons cannot be read or written"), str(error))
         except Busy:
             return Step(Do.PAUSE, 1.0)
         except Stopped:
@@ -103,7 +110,7 @@ class Night:
         if what is Do.REFRESH:
             self._refresh()
         elif what is Do.REPORT:
-            self._report()
+            self._report(self._said(choice))
         elif what is Do.FETCH and choice is not None:
             self._fetch(choice[0])
 
@@ -114,7 +121,9 @@ class Night:
             zone = subscription.zone
             is_open = nightwindow.is_open(subscription.window, now, zone)
             change_s = nightwindow.seconds_until_change(subscription.window, now, zone)
-            self.state.usage = quota.turned(self.state.usage, quota.month_of(now, zone))
+            turned = quota.turned(self.state.usage, quota.month_of(now, zone))
+            if turned != self.state.usage:
+                self.state.usage, self._counted_bytes = turned, 0
         refreshed = None if self._refreshed_s is None else self._monotonic() - self._refreshed_s
         return Facts(
             is_open=is_open,
@@ -122,10 +131,15 @@ class Night:
             left_bytes=self._left(),
             refreshed_ago_s=refreshed,
             pause_s=self._not_before_s - self._monotonic(),
-            reports=receipts.waiting(self.folder),
+            reports=receipts.due(self.folder, self.state, self._said(choice)),
             next_bytes=choice[1] if choice else None,
             free_bytes=self.folder.free_bytes(),
         )
+
+    def _said(self, choice: tuple[Offer, int] | None) -> str:
+        """Say what the school's people should hear of, who may not look at this computer for weeks."""
+        is_full = choice is not None and choice[1] + action.SPARE_BYTES > self.folder.free_bytes()
+        return DISK_FULL if is_full else ""
 
     def _left(self) -> int | None:
         subscription = self.state.subscription
@@ -156,19 +170,19 @@ class Night:
             self.state.subscribe(self.folder, shapes.subscription(answer.document), answer.document, answer.etag)
         subscription = self.state.subscription
         if subscription is None:
-            raise Refused(0, "the origin says that nothing has changed, and nothing is known yet")
+            raise Refused(0, _l("the server's answer cannot be understood; is its address right?"))
         self.state.contact(self.state.clock.now(local))
         month = quota.month_of(self.state.clock.now(local), subscription.zone)
         self.state.usage = quota.corrected(self.state.usage, month)
         self._refreshed_s = self._monotonic()
         receipts.missing(self.folder, subscription.files, self.state)
 
-    def _report(self) -> None:
+    def _report(self, said: str) -> None:
         """Tell the origin what has arrived; receipts are kept until it has said that it keeps them."""
-        document, names = receipts.report(self.folder, self.state)
+        document, names = receipts.report(self.folder, self.state, said)
         answer = self.origin.post_json("/api/v1/mirror/report", document)
         told = [*answer.document.get("kept", []), *answer.document.get("unknown", [])]
-        receipts.told(self.folder, names & {one for one in told if isinstance(one, str)}, self.state)
+        receipts.told(self.folder, names & {one for one in told if isinstance(one, str)}, self.state, said)
 
     def _fetch(self, offer: Offer) -> None:
         """Fetch a file, or what of it is possible now. Raises Stopped, OriginError, DiskFull."""
@@ -205,14 +219,14 @@ class Night:
                     self.state.progress(partial.size - partial.missing, partial.size)
             if max(partial.damaged.values(), default=0) >= MOST_DAMAGED:
                 self._forgive(offer)
-                raise Refused(0, "a piece of this file comes damaged every time; it is tried again later")
+                raise Refused(0, _l("a piece of a file comes damaged every time; it is tried again later"))
 
     def _finished(self, partial: Partial) -> bool:
         try:
             return not partial.finish()
         except Inconsistent:
             self._forgive(partial.manifest.offer)
-            raise Refused(0, "the manifest contradicts itself; the file is tried again later") from None
+            raise Refused(0, _l("a manifest contradicts itself; its file is tried again later")) from None
 
     def _forgive(self, offer: Offer) -> None:
         self._forgiven[offer.id] = self._monotonic() + FORGIVE_S
@@ -249,17 +263,26 @@ class Night:
     def _count(self, wire_bytes: int) -> None:
         self._bucket.spend(wire_bytes)
         self.state.usage = quota.Usage(self.state.usage.month, self.state.usage.wire_bytes + wire_bytes)
+        if self.state.usage.wire_bytes > self._counted_bytes:
+            self._counted_bytes = self.state.usage.wire_bytes + quota.AHEAD_BYTES
+            self._write(self._counted_bytes)
 
-    def _failed(self, text: str) -> None:
+    def _failed(self, text: str, detail: str = "") -> None:
         self._failures += 1
         self._not_before_s = self._monotonic() + action.pause_s(self._failures)
         if text != self.state.trouble:
-            log.warning("%s", text)
+            log.warning("%s", detail or text)
         self.state.trouble = text
 
-    def _save(self, *, is_new: bool = False) -> None:
-        """Write the state every few seconds, and at once when something else goes on."""
-        if is_new or self._monotonic() - self._saved_s >= SAVE_EVERY_S:
-            with contextlib.suppress(DiskFull):  # the count is in memory, and written when there is room
-                self.state.save(self.folder)
-            self._saved_s, self._saved_do = self._monotonic(), self.state.do
+    def _save(self, *, is_resting: bool = False) -> None:
+        """Write the state every few seconds; with the exact count, and at once, when something else goes on now."""
+        if is_resting and self.state.do != self._saved_do:
+            self._counted_bytes = self.state.usage.wire_bytes
+        elif self._monotonic() - self._saved_s < SAVE_EVERY_S:
+            return
+        self._write(max(self._counted_bytes, self.state.usage.wire_bytes))
+
+    def _write(self, counted_bytes: int) -> None:
+        with contextlib.suppress(DiskFull):  # the count is in memory, and written when there is room
+            self.state.save(self.folder, counted_bytes)
+        self._saved_s, self._saved_do = self._monotonic(), self.state.do

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from mirror import quota
 from mirror.runs import Run
+from mirror.texts import _l
 
 CONNECT_S = 30.0
 # A link that carries nothing for so long is taken for cut; satellites and full queues answer well before.
@@ -26,14 +27,18 @@ AGENT = "Tropa-mirror/1"
 
 
 class OriginError(RuntimeError):
-    """The origin could not be asked; the text says why and what to do. Trying again later may help."""
+    """The origin could not be asked; `text` is one of this file's, to be translated, `detail` is for the log."""
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(f"{text} ({detail})" if detail else text)
+        self.text = text
 
 
 class Refused(OriginError):
     """The origin says no, or something that it must not say; `status` is its HTTP status, 0 where it has none."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, status: int, text: str, detail: str = "") -> None:
+        super().__init__(text, detail)
         self.status = status
 
 
@@ -95,18 +100,18 @@ class Origin:
         left = run.stop - run.start
         if response.length != left:
             self.close()
-            raise Refused(0, "the origin sends another number of bytes than was asked for")
+            raise Refused(0, _l("the server sends another number of bytes than was asked for"))
         try:
             while left:
                 piece = response.read1(min(left, most()))
                 if not piece:
-                    raise OriginError("the link broke off")
+                    raise OriginError(BROKE_OFF)
                 self._count(quota.on_wire(len(piece), 0, tls=self._tls))
                 left -= len(piece)
                 yield piece
             response.read()  # nothing is left; http.client wants to see it before the connection's next request
         except (OSError, http.client.HTTPException) as error:
-            raise OriginError(_why(error)) from error
+            raise OriginError(*_why(error)) from error
         finally:
             if left:
                 self.close()
@@ -119,7 +124,7 @@ class Origin:
             raw = _bounded(response)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise OriginError(_why(error)) from error
+            raise OriginError(*_why(error)) from error
         self._count(quota.on_wire(len(raw), 0, tls=self._tls))
         document: object = {}
         if response.status == 200:
@@ -129,7 +134,7 @@ class Origin:
                 document = None
         if not isinstance(document, dict):
             self.close()
-            raise Refused(0, "the origin's answer is no JSON object; is the address right?")
+            raise Refused(0, _l("the server's answer cannot be understood; is its address right?"))
         return Answer(response.status, document, response.getheader("ETag", "")[:200], _date(response))
 
     def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
@@ -144,10 +149,10 @@ class Origin:
             self.close()
             if kept:
                 return self._ask(method, path, headers, body)
-            raise OriginError(_why(error)) from error
+            raise OriginError(*_why(error)) from error
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise OriginError(_why(error)) from error
+            raise OriginError(*_why(error)) from error
         head = sum(len(name) + len(value) + 4 for name, value in response.getheaders()) + 20
         self._count(quota.on_wire(head, 0, tls=self._tls))
         return response
@@ -164,18 +169,23 @@ class Origin:
 
     def _fail(self, response: http.client.HTTPResponse) -> None:
         self.close()
-        raise Refused(response.status, _REASONS.get(response.status, f"the origin answered {response.status}"))
+        text = _REASONS.get(response.status, _l("the server does not answer as it should"))
+        raise Refused(response.status, text, f"HTTP {response.status}")
 
 
+BROKE_OFF = _l("the link broke off")
 _REASONS = {
-    401: "the origin does not know this token, or it was revoked; make a new one on the school's page for downloads",
-    403: "the origin does not let this school have it",
-    404: "the origin does not have it for this school any more",
-    412: "the file has changed at the origin",
-    416: "the file has another size at the origin",
-    429: "the origin is asked too often",
-    503: "the origin is busy or its storage does not answer",
-} | dict.fromkeys((301, 302, 303, 307, 308), "the origin sends us elsewhere, where we do not go; is its address right?")
+    401: _l(
+        "the server does not know this token, or it was revoked; make a new one on the school's page for downloads"
+    ),
+    404: _l("the server does not have it for this school any more"),
+    412: _l("the file has changed on the server"),
+    416: _l("the file has changed on the server"),
+    429: _l("the server is busy"),
+    503: _l("the server is busy"),
+} | dict.fromkeys(
+    (301, 302, 303, 307, 308), _l("the server sends us elsewhere, where we do not go; is its address right?")
+)
 
 
 class _Counting(http.client.HTTPConnection):
@@ -248,11 +258,16 @@ def _date(response: http.client.HTTPResponse) -> datetime | None:
         return None
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception) -> tuple[str, str]:
+    """Return what to say of an error, and its detail."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the origin's certificate is not good: {error.verify_message}"
+        return _l("the server's certificate is not good"), error.verify_message
     if isinstance(error, TimeoutError):
-        return "nothing came for too long"
+        return _l("nothing came from the server for too long"), ""
     if isinstance(error, socket.gaierror):
-        return "the origin's name leads nowhere: is there internet, is the address right?"
-    return f"the link broke off ({str(error)[:120] or type(error).__name__})"
+        return _l("the server's name leads nowhere: is there internet, is the address right?"), ""
+    if isinstance(error, http.client.HTTPException) and not isinstance(
+        error, http.client.IncompleteRead | ConnectionError
+    ):
+        return _l("the server's answer cannot be understood; is its address right?"), type(error).__name__
+    return BROKE_OFF, str(error)[:120]

@@ -17,6 +17,8 @@ TLS_OPEN_BYTES = 6_000
 TLS_SHARE = 0.004
 # Between two looks at the count no more than this is read, so that it is also what is kept back.
 RESERVE_BYTES = 64_000
+# The count on the disk runs ahead of the real one by up to this, so that a power cut makes it larger, never smaller.
+AHEAD_BYTES = 500_000
 
 
 @dataclass(frozen=True, slots=True)

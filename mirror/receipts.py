@@ -24,12 +24,19 @@ def add(folder: Folder, offer: Offer, way: str, now: datetime) -> None:
     write_json(folder.receipts / f"{offer.id}.json", document)
 
 
+def due(folder: Folder, state: State, said: str) -> int:
+    """Count what is to be told: receipts, else 1 where much was counted since, or there is other trouble than told."""
+    counted = state.usage.wire_bytes - state.reported_bytes
+    is_news = said != state.reported_said or not 0 <= counted < TELL_BYTES
+    return waiting(folder) or int(is_news)
+
+
 def waiting(folder: Folder) -> int:
     """Count the receipts that wait."""
     return sum(1 for _path in folder.receipts.glob("*.json"))
 
 
-def report(folder: Folder, state: State) -> tuple[dict, set[str]]:
+def report(folder: Folder, state: State, said: str) -> tuple[dict, set[str]]:
     """Write what is told to the origin; returns it with the names of the files in it."""
     found = []
     for path in sorted(folder.receipts.glob("*.json"))[:MOST_AT_ONCE]:
@@ -39,17 +46,17 @@ def report(folder: Folder, state: State) -> tuple[dict, set[str]]:
         else:
             found.append(document)
     month = state.usage.month
-    document = {"month": month, "month_bytes": state.usage.wire_bytes, "said": state.trouble[:300], "receipts": found}
+    document = {"month": month, "month_bytes": state.usage.wire_bytes, "said": said, "receipts": found}
     return document, {str(one.get("file")) for one in found}
 
 
-def told(folder: Folder, names: AbstractSet[str], state: State) -> None:
+def told(folder: Folder, names: AbstractSet[str], state: State, said: str) -> None:
     """Forget the receipts that the origin has answered for."""
     for name in names:
         (folder.receipts / f"{name}.json").unlink(missing_ok=True)
     kept = _told(folder)
     folder.write(TOLD, {"files": sorted(kept | names)})
-    state.reported_bytes = state.usage.wire_bytes
+    state.reported_bytes, state.reported_said = state.usage.wire_bytes, said
 
 
 def missing(folder: Folder, offers: Iterable[Offer], state: State) -> None:

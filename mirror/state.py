@@ -26,6 +26,7 @@ class State:
     etag: str = ""
     contact_at: str = ""
     reported_bytes: int = -1
+    reported_said: str = ""
     trouble: str = ""
     do: str = ""
     title: str = ""
@@ -42,7 +43,7 @@ class State:
             found.usage = Usage(usage["month"], usage["wire_bytes"])
         if isinstance(clock, dict):
             found.clock = _correction(clock)
-        for name in ("contact_at", "trouble", "do", "title"):
+        for name in ("contact_at", "trouble", "do", "title", "reported_said"):
             setattr(found, name, str(kept.get(name, ""))[:300])
         for name in ("done", "size", "reported_bytes"):
             setattr(found, name, kept[name] if type(kept.get(name)) is int else getattr(found, name))
@@ -55,16 +56,18 @@ class State:
                 found.subscription = None
         return found
 
-    def save(self, folder: Folder) -> None:
-        """Write it by rename. Raises DiskFull."""
+    def save(self, folder: Folder, counted_bytes: int | None = None) -> None:
+        """Write it by rename, on request with a count that runs ahead of the real one. Raises DiskFull."""
+        wire_bytes = self.usage.wire_bytes if counted_bytes is None else counted_bytes
         folder.write(
             STATE,
             {
                 "version": 1,
-                "usage": {"month": self.usage.month, "wire_bytes": self.usage.wire_bytes},
+                "usage": {"month": self.usage.month, "wire_bytes": wire_bytes},
                 "clock": {"offset_s": self.clock.offset_s, "seen": self.clock.seen.isoformat()},
                 **{name: getattr(self, name) for name in ("contact_at", "trouble", "do", "title", "done", "size")},
                 "reported_bytes": self.reported_bytes,
+                "reported_said": self.reported_said,
             },
         )
 

@@ -26,7 +26,7 @@ def lines(folder: Folder, t: Words) -> list[str]:
 
 
 def _trouble(state: State, t: Words) -> list[str]:
-    found = [t.gettext("Trouble: %(what)s.") % {"what": state.trouble}] if state.trouble else []
+    found = [t.gettext("Trouble: %(what)s.") % {"what": t.gettext(state.trouble)}] if state.trouble else []
     if state.clock.is_wrong(datetime.now(UTC)):
         found.append(t.gettext("This computer's clock is wrong. The server's time is used; please set the clock."))
     return found

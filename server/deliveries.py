@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from flask_babel import gettext, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from rules.downloads import Best, Fit, Offered, Terms, best_file
 from rules.lifecycle import RenditionState
@@ -121,5 +121,5 @@ def mirror_text(row: SchoolMirror, school: School, now: datetime) -> list[str]:
     if row.month == month_of(school, now):
         parts.append(_("%(size)s on the wire this month", size=words.size(row.month_bytes)))
     if row.said:
-        parts.append(_("says: %(said)s", said=row.said))
+        parts.append(_("says: %(said)s", said=gettext(row.said)))
     return parts
