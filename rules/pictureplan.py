@@ -42,13 +42,16 @@ SAMPLE_S, MIN_SAMPLES, MAX_SAMPLES, MINUTES_PER_SAMPLE = 4.0, 3, 6, 2.0
 class Wanted:
     """What is asked of a plan: VMAF (None: what the content needs), bytes of the whole small video, frame rate.
 
-    `fps` None lets the content decide; `max_height` bounds what is tried.
+    `fps` None lets the content decide; `max_height` bounds what is tried. `height` and `crf` name what is known to be
+    about right: then only that height is tried, and the search begins there.
     """
 
     vmaf: float | None = None
     budget_bytes: int | None = None
     fps: float | None = None
     max_height: int = HEIGHTS[0]
+    height: int | None = None
+    crf: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,11 @@ def aim_for(content: Content, source: Shape, wanted: Wanted) -> Aim:
     heights = tuple(height for height in HEIGHTS if height <= min(own, wanted.max_height))
     if not heights or (own < min(HEIGHTS[0], wanted.max_height) and own - heights[0] > 0.05 * own):
         heights = (own, *heights)
+    if wanted.height is not None and wanted.height <= own:
+        heights = (wanted.height,)
     start_height, start_crf = STARTS[content]
     start = min(heights, key=lambda height: abs(height - start_height))
-    return Aim(target_for(content, wanted), heights, start, start_crf)
+    return Aim(target_for(content, wanted), heights, start, start_crf if wanted.crf is None else wanted.crf)
 
 
 def target_for(content: Content, wanted: Wanted) -> float:

@@ -31,6 +31,9 @@ REFERENCE_HEIGHT = 480
 # A sample's own copy keeps no more than this: scaling down from here is what scaling from the source would be.
 COPY_HEIGHT = 720
 
+# A command on samples that takes longer has hung: seconds of work are expected.
+LIMIT_S = 900.0
+
 _SOURCE = ("-protocol_whitelist", "file,pipe", "-format_whitelist", probe.DEMUXERS)
 _LIMIT = ("-max_pixels", str(intake.MAX_PIXELS))
 
@@ -105,11 +108,16 @@ def look(
 
 
 def copy(
-    sources: Sequence[Path], windows: Iterable[Window], length_s: float, picture: Picture, target: Path, limit_s: float
+    sources: Sequence[Path],
+    windows: Iterable[Window],
+    length_s: float,
+    picture: Picture,
+    target: Path,
+    tick: Callable[[], None],
 ) -> None:
     """Copy windows of a recording into one file without loss, one after another, each `length_s` long to the frame.
 
-    Raises child.ChildFailed.
+    tick comes about once a second; what it raises ends the work. Raises child.ChildFailed.
     """
     inputs: list[str] = []
     graph, labels = [], ""
@@ -131,16 +139,15 @@ def copy(
             pixel_aspect=segment.pixel_aspect,
             interlaced=segment.interlaced,
         )
-        exact = Filter("trim", (("end_frame", str(frames)),))
-        graph.append(f"[{track}]{chain((*plan.video_filters(piece, picture), exact))}[w{number}]")
+        graph.append(f"[{track}]{chain(plan.stretch_filters(piece, picture, 0.0, frames))}[w{number}]")
         labels += f"[w{number}]"
     graph.append(f"{labels}concat=n={len(graph)}:v=1:a=0[out]")
     lossless = ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-g", "25", "-pix_fmt", "yuv420p"]
     output = ["-map", "[out]", *lossless, "-f", "matroska", str(target)]
-    child.run(_command([*inputs, "-filter_complex", ";".join(graph), *output]), limit_s, _ignore, _nothing)
+    child.run(_command([*inputs, "-filter_complex", ";".join(graph), *output]), LIMIT_S, _ignore, tick)
 
 
-def encode(sample: Path, wanted: PicturePlan, target: Path, limit_s: float, threads: int = THREADS) -> None:
+def encode(sample: Path, wanted: PicturePlan, target: Path, tick: Callable[[], None], threads: int = THREADS) -> None:
     """Encode a sample as the plan says, without sound. Raises child.ChildFailed."""
     rate = str(plan.rate_of(wanted.fps))
     filters = (
@@ -152,10 +159,10 @@ def encode(sample: Path, wanted: PicturePlan, target: Path, limit_s: float, thre
     for name, value in picture_options(wanted, threads).items():
         options += [f"-{name}", str(value)]
     arguments = ["-i", str(sample), "-vf", chain(filters), *options, "-f", "mp4", str(target)]
-    child.run(_command(arguments), limit_s, _ignore, _nothing)
+    child.run(_command(arguments), LIMIT_S, _ignore, tick)
 
 
-def vmaf(made: Path, sample: Path, fps: float, reference: Picture, folder: Path, limit_s: float) -> float:
+def vmaf(made: Path, sample: Path, fps: float, reference: Picture, folder: Path, tick: Callable[[], None]) -> float:
     """Compare an encoded sample with its source at the reference's size and the given frame rate: 0 to 100.
 
     Both are brought to one size by the same bicubic filter, as players do. Raises child.ChildFailed.
@@ -173,7 +180,7 @@ def vmaf(made: Path, sample: Path, fps: float, reference: Picture, folder: Path,
     judge = Filter("libvmaf", (("n_threads", str(THREADS)), ("log_fmt", "json"), ("log_path", str(told))))
     graph = f"[0:v]{even}[made];[1:v]{even}[given];[made][given]{chain((judge,))}"
     arguments = ["-i", str(made), "-i", str(sample), "-filter_complex", graph, "-f", "null", "-"]
-    child.run(_command(arguments), limit_s, _ignore, _nothing)
+    child.run(_command(arguments), LIMIT_S, _ignore, tick)
     return float(json.loads(told.read_text("utf-8"))["pooled_metrics"]["vmaf"]["mean"])
 
 
@@ -197,7 +204,3 @@ def _lines(on_line: Callable[[str], None]) -> Callable[[bytes], None]:
 
 def _ignore(output: bytes) -> None:
     """Take no notice: the result is in a file."""
-
-
-def _nothing() -> None:
-    """Samples are short; their progress is told between them."""

@@ -20,8 +20,6 @@ from workers.analysis import Sight
 
 # Trials end after this long, with the best that was found till then: a search, not the lesson's encode.
 LIMIT_S = 90.0
-# One command of a trial that takes longer has hung: seconds of work are expected.
-COMMAND_LIMIT_S = 600.0
 # Usual number of trials, for the progress shown.
 USUAL_TRIALS = 7
 
@@ -37,8 +35,8 @@ def make_plan(
 ) -> LessonPlan:
     """Plan a lesson's small files; `sight` and `heard` are None where there is no picture or no sound.
 
-    Samples pass through `folder`. on_progress gets the share done (0 to 1) between trials; what it raises goes on to
-    the caller. Raises child.ChildFailed where no sample could be taken.
+    Samples pass through `folder`. on_progress gets the share done (0 to 1) about once a second; what it raises goes on
+    to the caller. Raises child.ChildFailed where no sample could be taken.
     """
     voice, reasons = soundplan.plan_voice(heard) if heard is not None and timeline.has_audio else (None, ())
     if sight is None or not timeline.has_video:
@@ -107,6 +105,10 @@ class _Lab:
         """The lesson's own picture."""
         return Shape(self.timeline.width, self.timeline.height, self.timeline.fps)
 
+    def tick(self) -> None:
+        """Tell how far the search is; a lease is renewed with it."""
+        self.on_progress(min(0.99, self.made / USUAL_TRIALS))
+
     def search(self, aim: Aim, fps: float, trials: tuple[Trial, ...]) -> tuple[Found, tuple[Trial, ...]]:
         """Try until the search is content, or its time is up and something was tried."""
         if self.sample is None:
@@ -115,7 +117,7 @@ class _Lab:
         while isinstance(asked := qualitysearch.step(trials, aim), Next):
             if trials and time.monotonic() - self.began_s > LIMIT_S:
                 return qualitysearch.result(trials, aim), trials
-            self.on_progress(min(0.99, self.made / USUAL_TRIALS))
+            self.tick()
             trials += (self._try(asked, fps),)
             self.made += 1
         return asked, trials
@@ -125,7 +127,7 @@ class _Lab:
         self.sample_count = len(windows)
         self.sample = self.folder / "sample.mkv"
         kept = pictureplan.fitted(self.source, samples.COPY_HEIGHT, self.source.fps)
-        samples.copy(self.sources, windows, self._length_s, kept, self.sample, COMMAND_LIMIT_S)
+        samples.copy(self.sources, windows, self._length_s, kept, self.sample, self.tick)
 
     @property
     def _length_s(self) -> float:
@@ -153,9 +155,9 @@ class _Lab:
         # A keyframe at the start of every sample, and none within.
         wanted = replace(pictureplan.at(self.source, asked.height, fps, asked.crf), keyframe_s=length_s)
         made = self.folder / "trial.mp4"
-        samples.encode(self.sample, wanted, made, COMMAND_LIMIT_S)
+        samples.encode(self.sample, wanted, made, self.tick)
         reference = pictureplan.fitted(self.source, samples.REFERENCE_HEIGHT, fps)
-        vmaf = samples.vmaf(made, self.sample, fps, reference, self.folder, COMMAND_LIMIT_S)
+        vmaf = samples.vmaf(made, self.sample, fps, reference, self.folder, self.tick)
         keys, others = _weigh(made)
         rate_bps = pictureplan.sample_rate_bps(keys, others, self.sample_count * length_s, fps)
         return Trial(asked.height, asked.crf, vmaf, rate_bps)
