@@ -108,6 +108,7 @@ def session_page(session_id: str) -> str:
         doors=open_doors,
         zone=i18n.zone_label(i18n.viewer_zone().key, session.starts_at),
         may_edit=rights.may_edit_session(actor, facts) and session.state == SessionState.BOOKED,
+        may_upload=rights.may_upload_to(actor, facts) and session.state != SessionState.CANCELLED,
         may_guests=rights.may_see_guests(actor, facts) and guests.why_closed(session.state) == "",
         invited=[{"name": s.name, "link": linkwords.link(s) if shows_links else ""} for s in schools],
         links=_links_text(session, schools) if shows_links else [],
