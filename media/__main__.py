@@ -24,6 +24,7 @@ from media.registry import Registry
 from media.rtc.addresses import candidate_addresses, listen_host, open_tcp, open_udp
 from media.rtc.port import MediaPort
 from media.service import Service
+from rules.space import Reserve
 from rules.tickets import derive
 
 logger = logging.getLogger("media")
@@ -76,6 +77,7 @@ async def _serve(settings: Settings) -> None:
         settings.host_grace_s,
         settings.max_lesson_hours,
         publish,
+        Reserve(settings.free_mb * 1_000_000, settings.free_percent),
     )
     await asyncio.to_thread(service.recover)
     runner = web.AppRunner(

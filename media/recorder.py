@@ -18,7 +18,8 @@ from media.remux import Sample, container_for
 from media.reorder import ReorderBuffer
 from media.rtp import MalformedPacket, RtpPacket
 from media.timeline import Timeline, video_delay_s
-from media.writer import Identity, Writer
+from media.writer import NO_RESERVE, Identity, Writer
+from rules.space import Reserve
 
 __all__ = ["Recorder", "Resumable", "recover"]
 
@@ -73,21 +74,31 @@ class Recorder:
     sends.
     """
 
-    def __init__(self, live_folder: Path, session: str, recording: str, now_s: float, max_hours: float) -> None:
+    def __init__(
+        self,
+        live_folder: Path,
+        session: str,
+        recording: str,
+        now_s: float,
+        max_hours: float,
+        reserve: Reserve = NO_RESERVE,
+    ) -> None:
         identity = Identity(session, recording, round(now_s, 3))
-        self._begin(live_folder / session / recording, identity, max_hours, [])
+        self._begin(live_folder / session / recording, identity, max_hours, [], reserve)
 
     @classmethod
-    def resume(cls, resumable: Resumable, max_hours: float) -> Recorder:
+    def resume(cls, resumable: Resumable, max_hours: float, reserve: Reserve = NO_RESERVE) -> Recorder:
         """Continue a recording that media.recovery.recover offered."""
         recorder = cls.__new__(cls)
-        recorder._begin(resumable.folder, resumable.identity, max_hours, resumable.stays)
+        recorder._begin(resumable.folder, resumable.identity, max_hours, resumable.stays, reserve)
         return recorder
 
-    def _begin(self, folder: Path, identity: Identity, max_hours: float, stays: Iterable[Stay]) -> None:
+    def _begin(
+        self, folder: Path, identity: Identity, max_hours: float, stays: Iterable[Stay], reserve: Reserve
+    ) -> None:
         self.identity = identity
         self._limit_s = identity.started_at + max_hours * 3600
-        self._writer = Writer(folder, identity)
+        self._writer = Writer(folder, identity, reserve)
         self._stays = {(stay.key, stay.joined_at): stay for stay in stays}
         self._here: dict[str, Stay] = {}
         self.sealed: Future[Path | None] | None = None
@@ -201,14 +212,23 @@ class Recorder:
         return self.sealed
 
     def status(self) -> dict:
-        """Return what the room state says of the recording; `failure` tells why nothing is written now, else None."""
+        """Return what the room state says of the recording.
+
+        `failure` tells why nothing is written now, for the log, and `trouble` in one word for pages; None: all is well.
+        """
         return {
             "id": self.identity.recording,
             "started_at": self.identity.started_at,
             "seconds": round(self._writer.seconds, 1),
             "bytes": self._writer.bytes,
             "failure": self._writer.failure or (PICTURE_REFUSED if self._picture_given_up() else None),
+            "trouble": self._trouble(),
         }
+
+    def _trouble(self) -> Literal["disk_full", "disk", "picture"] | None:
+        if self._writer.failure is not None:
+            return "disk_full" if self._writer.disk_full else "disk"
+        return "picture" if self._picture_given_up() else None
 
     def _picture_given_up(self) -> bool:
         return self._refused_pictures >= MAX_REFUSED_PICTURES

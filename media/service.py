@@ -20,7 +20,9 @@ from media.room import Room
 from media.rtc.port import MediaPort
 from media.sdp import parse_offer
 from media.viewer import Viewer, Who
+from media.writer import NO_RESERVE
 from rules.rungs import Mode
+from rules.space import Reserve
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class Service:
         grace_s: float,
         max_lesson_hours: float,
         publish: Publish,
+        reserve: Reserve = NO_RESERVE,
     ) -> None:
         self.port = port
         self.rooms: dict[str, Room] = {}
@@ -96,6 +99,7 @@ class Service:
         self._grace_s = grace_s
         self._max_lesson_hours = max_lesson_hours
         self._publish = publish
+        self._reserve = reserve
         self._resumable: dict[str, Resumable] = {}
         self._unix_offset_s = time.time() - port.clock()
         self._sealing: set[Future] = set()
@@ -217,8 +221,9 @@ class Service:
         left = self._resumable.pop(session, None)
         if left is not None:
             logger.info("room %s: recording %s goes on", session, left.identity.recording)
-            return Recorder.resume(left, self._max_lesson_hours)
-        return Recorder(self._live_folder, session, secrets.token_hex(6), now_s, self._max_lesson_hours)
+            return Recorder.resume(left, self._max_lesson_hours, self._reserve)
+        recording = secrets.token_hex(6)
+        return Recorder(self._live_folder, session, recording, now_s, self._max_lesson_hours, self._reserve)
 
     # Time.
 

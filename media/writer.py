@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +30,8 @@ from media.manifest import (
 )
 from media.parts import BrokenContainer
 from media.remux import Sample, SegmentFile
+from rules import space
+from rules.space import Disk, Reserve, Work
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +40,14 @@ MAX_QUEUED_BYTES = 16 * 1024 * 1024
 """About a minute of a lesson. The queue's drop policy: a frame that no longer fits is dropped, as the newest; orders to
 open, close and seal always fit. The recorder then waits for a keyframe."""
 MAX_SEGMENTS = 1000
+ROOM_EVERY_BYTES = 1_000_000
+"""The disk is asked for room this often: half a minute of a lesson at 256 kbit/s."""
 GATHER_S = 0.1
 """Frames are taken so often, all that are there: to wake this thread for each of them disturbs the loop of all viewers.
 A killed process loses so much more at most."""
+
+
+NO_RESERVE = Reserve(0, 0.0)
 
 
 @dataclass(slots=True)
@@ -55,13 +64,17 @@ class Identity:
 class Writer:
     """Take orders from the event loop and carry them out in order on one thread.
 
-    `failure` is the text of what stopped the writing (a full disk, a refused file), None while all is well; a later
-    `open_segment` tries again. `dead_segment` is the number of the last segment that ended by itself.
+    `failure` is the text of what stopped the writing (a full disk, a refused file), None while all is well, and
+    `disk_full` tells the one from the other; a later `open_segment` tries again. `reserve` is what the disk keeps
+    free. `dead_segment` is the number of the last segment that ended by itself.
     """
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
+    def __init__(self, folder: Path, identity: Identity, reserve: Reserve = NO_RESERVE) -> None:
         self.folder = folder
         self.failure: str | None = None
+        self.disk_full = False
+        self._reserve = reserve
+        self._room_seen_at = 0
         self.dead_segment = 0
         self.dropped_samples = 0
         self._identity = identity
@@ -167,6 +180,7 @@ class Writer:
 
     def _disk_refused(self, error: Exception) -> None:
         self.failure = f"{type(error).__name__}: {error}"
+        self.disk_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         log.error("recording %s stopped: %s", self._identity.recording, self.failure)
         file, self._file = self._file, None
         if file is not None:
@@ -208,6 +222,7 @@ class Writer:
         try:
             if len(self._segments) >= MAX_SEGMENTS:
                 raise OSError(f"the host began anew {MAX_SEGMENTS} times")
+            self._require_room(Work.RECORDED if self._segments else Work.RECORDING)
             self._make_folder()
             self._file = SegmentFile(self.folder / segment_name(number, head.container), head, stereo)
         except (OSError, av.FFmpegError):
@@ -218,11 +233,23 @@ class Writer:
     def _write(self, sample: Sample) -> None:
         if self._file is None:
             return
+        if self._file.bytes >= self._room_seen_at + ROOM_EVERY_BYTES:
+            self._require_room(Work.RECORDED)
         try:
             self._file.write(sample)
         except (av.FFmpegError, BrokenContainer) as error:
             log.warning("recording %s: the muxer refused a frame: %s", self._identity.recording, error)
             self._drop_segment()
+
+    def _require_room(self, work: Work) -> None:
+        """Ask the disk whether this may be written; raises OSError (ENOSPC) before the disk itself does.
+
+        The last bytes are the database's: with them, everything else goes on while nothing is recorded.
+        """
+        self._room_seen_at = self._file.bytes if self._file is not None else 0
+        usage = shutil.disk_usage(self.folder.parent if self.folder.parent.exists() else self.folder.parents[1])
+        if not space.room(Disk("live", usage.total, usage.free), self._reserve, work, 0).fits:
+            raise OSError(errno.ENOSPC, "No space left but the reserve")
 
     def _set_delay(self, delay_s: float) -> None:
         if self._file is not None:

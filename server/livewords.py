@@ -72,10 +72,29 @@ def host_words() -> dict[str, str]:
         "viewers": _("Viewers: %(count)s"),
         "on_air_for": _("on air for %(time)s"),
         "recorded": _("recorded: %(time)s"),
+        **_unrecorded_words(),
         "end_failed": _("The lesson could not be ended: %(reason)s Press the button again in a few seconds."),
         "camera": _("Camera"),
         "microphone": _("Microphone"),
         **_device_words(),
+    }
+
+
+def _unrecorded_words() -> dict[str, str]:
+    """Return what the host is told when the recording stops (media.recorder's trouble)."""
+    return {
+        "unrecorded_disk_full": _(
+            "The lesson goes on, but it is not being recorded: the server's disk is full. %(time)s are kept. Ask the "
+            "administrator to make room; the recording then goes on by itself within half a minute."
+        ),
+        "unrecorded_disk": _(
+            "The lesson goes on, but it is not being recorded: the server's disk refuses to write. %(time)s are kept. "
+            "Tell the administrator; the recording goes on by itself when the disk does."
+        ),
+        "unrecorded_picture": _(
+            "The lesson goes on, but only its sound is being recorded: the picture cannot be written. Stop and go on "
+            "air again to try once more."
+        ),
     }
 
 

@@ -44,7 +44,9 @@ def view(
     }
     if host:
         recording = room.get("recording") if room else None
-        shown["recording"] = {"seconds": round(recording["seconds"], 1)} if recording else None
+        shown["recording"] = (
+            {"seconds": round(recording["seconds"], 1), "trouble": recording.get("trouble")} if recording else None
+        )
         shown["host"] = room.get("host") if room else None
     return shown
 

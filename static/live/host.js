@@ -204,8 +204,12 @@ setInterval(() => {
   const { viewers, since, recording } = room.facts;
   write(find("viewers"), live ? phrase("viewers", { count: viewers ?? 0 }) : "");
   write(find("time"), live && since ? phrase("on_air_for", { time: clock(room.since(since)) }) : "");
-  const seconds = recording ? recording.seconds + (live ? room.ageS() : 0) : 0;
+  const trouble = recording?.trouble;
+  const grows = live && (!trouble || trouble === "picture");
+  const seconds = recording ? recording.seconds + (grows ? room.ageS() : 0) : 0;
   write(find("recorded"), recording ? phrase("recorded", { time: clock(seconds) }) : "");
+  write(find("unrecorded"), trouble ? phrase(`unrecorded_${trouble}`, { time: clock(seconds) }) : "");
+  find("unrecorded").hidden = !trouble;
 }, 1000);
 
 async function keepAwake() {

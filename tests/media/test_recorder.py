@@ -17,6 +17,7 @@ from media import remux, writer
 from media.recorder import Recorder, recover
 from media.recovery import seal_recovered
 from media.rtp import RtpPacket
+from rules.space import Reserve
 from tests.media.packetizers import rtp_packets, vp8_payloads
 
 START = 1_800_000_000.0
@@ -391,6 +392,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_lesson(tmp_path, monkeypatc
     host.send(3)
     drain(recorder)
     assert "No space left" in recorder.status()["failure"]
+    assert recorder.status()["trouble"] == "disk_full"
     refusing.clear()
     host.send(60)
     drain(recorder)
@@ -401,6 +403,17 @@ def test_a_full_disk_stops_the_recording_and_not_the_lesson(tmp_path, monkeypatc
     assert second["duration_s"] > 20
     assert (tmp_path / "s1/r1" / first["file"]).stat().st_size == first["bytes"]
     assert made["gaps"][0]["seconds"] > 25
+
+
+def test_the_recording_stops_before_the_disk_is_full(tmp_path):
+    """While the disk has less than its reserve nothing is written, and the state says so; the lesson goes on."""
+    recorder = Recorder(tmp_path, "s1", "r1", START, 8, Reserve(10**18, 0.0))
+    recorder.host_connected("VP8", True, START)
+    Host(recorder).send(3)
+    drain(recorder)
+    assert recorder.status()["trouble"] == "disk_full"
+    assert recorder.status()["bytes"] == 0
+    assert not list(tmp_path.rglob("segment-*"))
 
 
 def test_a_picture_that_no_muxer_takes_does_not_cost_the_sound(tmp_path, monkeypatch):

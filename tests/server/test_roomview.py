@@ -42,7 +42,10 @@ def test_viewers_are_told_less_than_hosts() -> None:
     told = view(LIVE, SessionState.LIVE, away=False, now_s=20.0, host=False)
     assert told == {"state": "live", "viewers": 3, "since": 10.0, "at": 20.0}
     told = view(LIVE, SessionState.LIVE, away=False, now_s=20.0, host=True)
-    assert told["recording"] == {"seconds": 12.3}
+    assert told["recording"] == {"seconds": 12.3, "trouble": None}
+    full = LIVE | {"recording": LIVE["recording"] | {"trouble": "disk_full", "failure": "OSError: …"}}
+    told = view(full, SessionState.LIVE, away=False, now_s=20.0, host=True)
+    assert told["recording"]["trouble"] == "disk_full"
     assert told["host"] == {"kbps": 210, "loss": 0.0}
 
 
