@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
+from collections.abc import Iterator
 from functools import cache
 
 import redis
 import structlog
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+import rules.space
 from config import Settings
+from rules.space import Level, Work
 from server import access
 from server.liveplane import LivePlane, MediaAway
-from store import database
+from store import database, space
 
 blueprint = Blueprint("health", __name__)
 log = structlog.get_logger("server.health")
 
-LOW_DISK_BYTES = 2 * 1024**3
 LATENCY_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -30,6 +33,7 @@ def init_app(app: Flask) -> None:
     registry = CollectorRegistry()
     requests = Counter("tropa_http_requests", "Requests by view and status", ["view", "status"], registry=registry)
     seconds = Histogram("tropa_http_seconds", "Time in Flask", ["view"], registry=registry, buckets=LATENCY_BUCKETS_S)
+    registry.register(_DiskCollector(app.config["TROPA"]))
     app.extensions["tropa.metrics"] = registry
 
     @app.before_request
@@ -122,8 +126,42 @@ def _workers(settings: Settings) -> dict:
 
 
 def _disk(settings: Settings) -> dict:
+    """Tell how full the disks are; `refused` are the sorts of work that wait for room (rules.space)."""
     try:
-        free = shutil.disk_usage(settings.data).free
+        found, kept = space.disks(settings), space.reserve(settings)
     except OSError:
         return {"state": "away"}
-    return {"state": "ok" if free >= LOW_DISK_BYTES else "low", "free_mb": free // 1024**2}
+    tightest = min(found, key=lambda disk: disk.free_bytes - kept.of(disk))
+    level = rules.space.level(tightest, kept)
+    return {
+        "state": "ok" if level in (Level.OK, Level.TIGHT) else level.value,
+        "free_mb": tightest.free_bytes // 1_000_000,
+        "reserve_mb": kept.of(tightest) // 1_000_000,
+        "refused": [work.value for work in rules.space.refused(tightest, kept)],
+    }
+
+
+class _DiskCollector(Collector):
+    """The disks as Prometheus asks for them: measured at that moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Give free, total and reserved bytes of every disk, and which work is refused (1) or not (0)."""
+        free = GaugeMetricFamily("tropa_disk_free_bytes", "Bytes free for Tropa", labels=["disk"])
+        total = GaugeMetricFamily("tropa_disk_total_bytes", "Size of the disk", labels=["disk"])
+        kept = GaugeMetricFamily("tropa_disk_reserve_bytes", "Bytes that stay free", labels=["disk"])
+        refused = GaugeMetricFamily("tropa_disk_refused", "1: this work waits for room", labels=["disk", "work"])
+        try:
+            disks, reserve = space.disks(self._settings), space.reserve(self._settings)
+        except OSError:
+            return
+        for disk in disks:
+            free.add_metric([disk.name], disk.free_bytes)
+            total.add_metric([disk.name], disk.total_bytes)
+            kept.add_metric([disk.name], reserve.of(disk))
+            stopped = rules.space.refused(disk, reserve)
+            for work in Work:
+                refused.add_metric([disk.name, work.value], int(work in stopped))
+        yield from (free, total, kept, refused)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import OperationalError
 
+from rules.space import Reserve
 from server.liveplane import LivePlane, MediaAway
 
 
@@ -44,9 +45,12 @@ def test_without_a_database_nothing_is_served(client, monkeypatch) -> None:
 
 def test_full_disk_is_reported(client, monkeypatch) -> None:
     """Too little space for recordings is said before lessons are lost."""
-    monkeypatch.setattr("server.health.LOW_DISK_BYTES", 1 << 60)
+    monkeypatch.setattr("store.space.reserve", lambda _settings: Reserve(1 << 60, 0))
     monkeypatch.setattr(LivePlane, "rooms", lambda _self: {})
-    assert client.get("/healthz").json["parts"]["disk"]["state"] == "low"
+    disk = client.get("/healthz").json["parts"]["disk"]
+    assert disk["state"] == "full"
+    assert disk["refused"] == ["upload", "encode", "recording", "recorded"]
+    assert 'tropa_disk_refused{disk="data",work="upload"} 1.0' in client.get("/metrics").get_data(as_text=True)
 
 
 def test_metrics_count_requests(client) -> None:
