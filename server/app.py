@@ -40,6 +40,7 @@ PAGES = (
     "feeds",
     "downloads",
     "tus",  # before the pages: what OPTIONS tells of the address that they share is tus' word
+    "keeping",
     "uploads",
 )
 

@@ -13,10 +13,10 @@ from config import Settings
 from server import onair, uploads
 from server.app import create_app
 from server.intake import Limits
+from server.outgoing import opener
 from server.shell import Shell
 from server.target import OriginForm
 from server.uploading import Uploads
-from store.files import Files
 
 # A WHIP or WHEP offer is a few KB of SDP.
 SIGNALLING_BYTES = 64 * 1024
@@ -29,8 +29,7 @@ def build(settings: Settings) -> Starlette:
     """Put the shell around Flask; what must not pass through Flask at all comes first among the routes."""
     flask_app = create_app(settings)
     events, feed = onair.build(flask_app, settings)
-    storage = Files(settings.storage_url)
-    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, ROUTES), storage.open)
+    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, ROUTES), opener(settings))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -10,8 +10,9 @@ from server.links import public_link
 from server.manifestdoc import METALINK_TYPE
 from server.manifests import describedby, metalink_answer
 from server.operations import recordings as operations
+from server.operations import uploads
 from server.operations.recordings import file_url
-from server.outgoing import stored_file
+from server.outgoing import UPLOAD, opener, stored_file
 from server.ranges import disposition
 from store.files import Files
 from store.models import Rendition
@@ -24,7 +25,9 @@ CACHE = "private, max-age=604800, immutable"
 
 @blueprint.record_once
 def _open_storage(state) -> None:
-    state.app.extensions["tropa_files"] = Files(state.app.config["TROPA"].storage_url)
+    settings = state.app.config["TROPA"]
+    state.app.extensions["tropa_files"] = Files(settings.storage_url)
+    state.app.extensions["tropa_opener"] = opener(settings)
 
 
 @blueprint.get("/files/<rendition_id>/<path:name>")
@@ -53,4 +56,29 @@ def stored_answer(rendition: Rendition) -> Response:
     response = stored_file(rendition.key, rendition.bytes, rendition.sha256, rendition.content_type, opener)
     response.headers["Cache-Control"] = CACHE
     response.headers.update(describedby(rendition))
+    return response
+
+
+@blueprint.get("/recordings/<recording_id>/source/<int:number>")
+@access.signed_in
+def source(recording_id: str, number: int) -> Response:
+    """Send one file of a recording as it came, to be saved; numbers count from 1."""
+    segment, name = operations.source_file(recording_id, number, access.current_actor())
+    return _original(segment["key"], segment["bytes"], segment["sha256"], name)
+
+
+@blueprint.get("/uploads/<upload_id>/original")
+@access.signed_in
+def original(upload_id: str) -> Response:
+    """Send back an uploaded file of which no recording was made, under the name that it came with."""
+    row = uploads.downloadable(upload_id, access.current_actor())
+    return _original(UPLOAD + row.id, row.length, row.sha256, row.filename)
+
+
+def _original(key: str, size: int, sha256: str, name: str) -> Response:
+    # Whatever it is, it is saved and never shown: nobody has looked into it for scripts.
+    opens = current_app.extensions["tropa_opener"]
+    response = stored_file(key, size, sha256, "application/octet-stream", opens)
+    response.headers["Content-Disposition"] = disposition("attachment", name)
+    response.headers["Cache-Control"] = CACHE
     return response

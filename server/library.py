@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from rules import rights
 from rules.lifecycle import RenditionState
 from rules.renditions import Kind
-from server import access, deliveries, i18n, rows, timetable, words
+from server import access, deliveries, i18n, keeping, rows, timetable, words
 from server.lessonschemas import ID
 from server.operations import recordings as operations
 from server.operations.recordings import file_url
@@ -131,6 +131,8 @@ def recording_page(recording_id: str) -> str:
         unfinished=not operations.is_finished(recording),
         may_retry=operations.may_retry(recording, actor, facts),
         may_cancel=operations.may_cancel(recording, actor, facts),
+        keeping=keeping.shown(recording),
+        sources=operations.source_sizes(recording),
     )
 
 

@@ -11,9 +11,12 @@ from typing import IO
 import structlog
 from flask import Response, request
 
+from config import Settings
 from server.bothwords import Headers, both, refusal
 from server.problems import Problem
 from server.ranges import answer_file
+from store import uploads
+from store.files import Files
 
 log = structlog.get_logger("server.outgoing")
 
@@ -28,6 +31,19 @@ MISSING = (
 )
 
 Opener = Callable[[str], IO[bytes]]  # opens a stored file by its key, for reading and seeking; blocks
+# Before an upload's id: its file beside the storage, whose keys hold no colon.
+UPLOAD = "upload:"
+
+
+def opener(settings: Settings) -> Opener:
+    """Return what opens files of the storage by their keys, and uploads that were not taken by UPLOAD and their id."""
+    storage = Files(settings.storage_url)
+
+    def open_kept(key: str) -> IO[bytes]:
+        upload_id = key.removeprefix(UPLOAD)
+        return storage.open(key) if upload_id == key else uploads.part_path(settings, upload_id).open("rb")
+
+    return open_kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from flask_babel import ngettext
 
 from rules.lifecycle import RecordingState, RenditionState, SessionKind
 from rules.renditions import SHOWN_RATES_KBPS, VIDEO_KINDS, Kind, download_minutes
-from server import words
+from server import keepwords, words
 from server.timetable import Pause, phase_of
 from store.models import Recording, Rendition, Session
 
@@ -109,6 +109,8 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         for rate in (SHOWN_RATES_KBPS if published else ())
     ]
     text = words.rendition_progress(rendition.state, rendition.stage, rendition.percent, rendition.eta_s)
+    if rendition.state == RenditionState.REMOVED:
+        text = keepwords.gone(rendition)
     if rendition.state == RenditionState.FAILED:
         text = _("could not be made: %(reason)s", reason=words.reason(rendition.error or "internal"))
     return FileRow(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from workers import alive, ingest, mail, renditions, upkeep, uploads
+from workers import alive, ingest, keeping, mail, renditions, upkeep, uploads
 from workers.app import SWEEP_EVERY_S, app, encode_limit_s, settings
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,12 @@ def send_due() -> None:
 def clean() -> None:
     """Remove what nobody needs any more."""
     upkeep.clean(settings)
+
+
+@app.task(name="workers.keeping.delete")
+def delete_removed() -> None:
+    """Delete the bytes of files that were removed by hand, so that they can be made again soon."""
+    keeping.delete_removed(settings)
 
 
 def send_waiting() -> None:

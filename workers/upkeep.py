@@ -13,7 +13,7 @@ from config import Settings
 from store import booking, linktests, logins, outbox, programme, resets, uploads
 from store.database import utc_now
 from store.files import Files
-from workers import sources
+from workers import keeping, sources
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ def clean(settings: Settings) -> None:
     now = utc_now()
     programme.end_unheld(now)
     expire_uploads(settings, now)
+    keeping.remove_due(now)
+    keeping.delete_removed(settings)
     booking.clean_keys(now - KEEP_KEYS)
     linktests.clean(now - KEEP_LINK_TESTS)
     logins.clean_logins(now - KEEP_LOGINS)

@@ -14,7 +14,7 @@ from server.problems import Problem
 
 BLUEPRINTS = (
     *("me", "schools", "people", "invitations", "sessions", "guests", "seminars", "recordings", "linktests"),
-    *("downloads", "mirror", "uploads"),
+    *("keeping", "downloads", "mirror", "uploads"),
 )
 PREFIX = "/api/v1"
 # Endpoints that take something else than JSON.

@@ -40,7 +40,7 @@ def search(_query: dict) -> dict:
     """Find published recordings, the latest first, page by page."""
     actor = access.current_actor()
     page = library.search(actor, asked().filter(), asked_page())
-    return {"total": page.total, "page": page.page, "recordings": [_dressed(row) for row in page.items]}
+    return {"total": page.total, "page": page.page, "recordings": [dressed(row) for row in page.items]}
 
 
 @blueprint.get("/recordings/<recording_id>")
@@ -49,7 +49,7 @@ def search(_query: dict) -> dict:
 def recording(recording_id: str) -> dict:
     """Return one recording with its files and how far they are."""
     row, _facts = operations.seen(recording_id, access.current_actor())
-    return _dressed(row)
+    return dressed(row)
 
 
 @blueprint.post("/recordings/<recording_id>/retry")
@@ -58,7 +58,7 @@ def recording(recording_id: str) -> dict:
 def retry(recording_id: str) -> dict:
     """Have failed and stopped files made again."""
     operations.retry(recording_id, access.current_actor())
-    return _dressed(library.recording(recording_id))
+    return dressed(library.recording(recording_id))
 
 
 @blueprint.post("/recordings/<recording_id>/cancel")
@@ -76,13 +76,18 @@ def cancel(recording_id: str) -> dict:
 def of_session(session_id: str) -> list[dict]:
     """List a session's recordings, finished or not."""
     sessions.seen(session_id, access.current_actor())
-    return [_dressed(row) for row in library.recordings_of(session_id)]
+    return [dressed(row) for row in library.recordings_of(session_id)]
 
 
-def _dressed(row: Recording) -> dict:
-    names = ("id", "session_id", "state", "failure", "started_at", "ended_at", "duration_s", "gaps")
+def dressed(row: Recording) -> dict:
+    """Return a recording as the API shows it."""
+    names = ("id", "session_id", "state", "failure", "started_at", "ended_at", "duration_s", "gaps", "origin", "notes")
     shown = operations.shown_renditions(row, access.current_actor(), library.recording_facts(row))
-    return {name: getattr(row, name) for name in names} | {"renditions": [_file(rendition) for rendition in shown]}
+    return {name: getattr(row, name) for name in names} | {
+        "kept": row.kept_at is not None,
+        "source_removed_at": row.source_removed_at,
+        "renditions": [_file(rendition) for rendition in shown],
+    }
 
 
 def _file(row: Rendition) -> dict:

@@ -204,6 +204,10 @@ class RecordingShape(Schema):
     ended_at = moment()
     duration_s = fields.Float(allow_none=True)
     gaps = fields.List(fields.Nested(GapShape))
+    origin = fields.String(metadata={"description": "live, or upload"})
+    notes = fields.List(fields.Dict(), metadata={"description": "What to know of it: a code with figures"})
+    kept = fields.Boolean(metadata={"description": "Nothing of it goes by itself"})
+    source_removed_at = moment(nullable=True)
     renditions = fields.List(fields.Nested(RenditionShape))
 
 

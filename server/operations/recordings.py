@@ -10,7 +10,7 @@ from rules import rights
 from rules.lifecycle import OVER, RecordingState, RenditionState
 from rules.renditions import CONTAINERS, Kind, download_name
 from rules.rights import Actor, RecordingFacts
-from server import access
+from server import access, words
 from server.problems import Problem
 from store import library, recordings
 from store.models import Recording, Rendition
@@ -71,6 +71,23 @@ def file_name(rendition: Rendition) -> str:
 def file_url(rendition: Rendition) -> str:
     """Return the local address of a file, with its name at the end for tools that look there."""
     return f"/files/{rendition.id}/{quote(file_name(rendition), safe='')}"
+
+
+def source_file(recording_id: str, number: int, actor: Actor) -> tuple[dict, str]:
+    """Return one segment of a recording as it came, and the name to save it under; 404 where it is not there."""
+    recording, facts = seen(recording_id, actor)
+    there = recording.source_removed_at is None and 1 <= number <= len(recording.segments)
+    access.require_known(there and rights.may_download_source(actor, facts))
+    segment = recording.segments[number - 1]
+    title = f"{recording.started_at.date().isoformat()} {recording.session.title}"
+    if len(recording.segments) > 1:
+        title = f"{title} {number}"
+    return segment, download_name(title, Kind.SOURCE, segment["key"].rpartition(".")[2])
+
+
+def source_sizes(recording: Recording) -> list[str]:
+    """List the sizes of a recording's files as they came; none where they were removed."""
+    return [] if recording.source_removed_at else [words.size(segment["bytes"]) for segment in recording.segments]
 
 
 def may_retry(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:

@@ -55,6 +55,13 @@ def managed(upload_id: str, actor: Actor) -> Upload:
     return row
 
 
+def downloadable(upload_id: str, actor: Actor) -> Upload:
+    """Load a refused upload whose file the actor may have back; 404 otherwise."""
+    row = managed(upload_id, actor)
+    access.require_known(row.state == UploadState.REFUSED and uploads.part_path(settings(), row.id).is_file())
+    return row
+
+
 def offset(row: Upload) -> int:
     """Return how many bytes of an upload count now."""
     if row.state == UploadState.RECEIVING:

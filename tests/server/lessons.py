@@ -96,7 +96,7 @@ def make_lessons(app: Flask, district) -> Lessons:
             failed_rendition=failed,
             file_url=f"/files/{rendition}/x",
             upload=_announce(district, first.session_id, now),
-            refused_upload=_refused(district, now),
+            refused_upload=_refused(app, district, now),
         )
 
 
@@ -112,8 +112,11 @@ def _announce(district, session_id: str | None, now: datetime) -> str:
     return uploads.announce(file, now, timedelta(days=7), 20).id
 
 
-def _refused(district, now: datetime) -> str:
+def _refused(app: Flask, district, now: datetime) -> str:
     made = _announce(district, None, now)
+    kept = uploads.part_path(app.config["TROPA"], made)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(bytes(1000))
     uploads.mark_received(made, "0" * 64, now)
     uploads.mark_refused(made, "no_sound_or_picture", now, timedelta(days=7))
     return made

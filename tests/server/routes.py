@@ -87,12 +87,18 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "report": {"month": "2026-11", "month_bytes": 0},
         "link_test": {"school_id": draft.host_school_id},
         "upload_words": {"title": "Урок о реках", "description": "О реках и озёрах"},
+        "policy": {"refused": "30"},
+        "days": {"refused": 30},
+        "keep_form": {"keep": "1"},
+        "keep": {"keep": True},
+        "last": {"last_copy": "1"},
         "link_offer": {"direction": "down", "offer": "v=0"},
     }
 
 
 MIRROR_FILE = "/api/v1/mirror/files/{rendition}"
 S, M, G, R, U = "{session}", "{seminar}", "{guest}", "{recording}", "{upload}"
+F = "{rendition}"
 TABLE = [
     Row("GET", "/static/<path:name>", EVERYONE, 200, path="/static/tropa.css"),
     Row("GET", "/favicon.ico", EVERYONE, 200),
@@ -115,6 +121,8 @@ TABLE = [
     Row("POST", "/me/tokens/<token_id>/revoke", NOBODY, 302, path="/me/tokens/x/revoke"),
     Row("POST", "/me/calendar", PERSONS, 302),
     Row("GET", "/schools", COORDINATORS, 200),
+    Row("GET", "/storage", COORDINATORS, 200),
+    Row("POST", "/storage", DISTRICT, 303, "policy"),
     Row("GET", "/schools/new", DISTRICT, 200),
     Row("POST", "/schools/new", DISTRICT, 302, "school"),
     Row("GET", "/schools/<school_id>", COORDINATORS, 200, path="/schools/{school}"),
@@ -180,6 +188,20 @@ TABLE = [
     Row("GET", "/recordings/<recording_id>/progress", INSIDERS, 200, path=f"/recordings/{R}/progress"),
     Row("POST", "/recordings/<recording_id>/retry", EDITORS, 303, path=f"/recordings/{R}/retry"),
     Row("POST", "/recordings/<recording_id>/cancel", EDITORS, 303, path=f"/recordings/{R}/cancel"),
+    Row("POST", "/recordings/<recording_id>/keep", EDITORS, 303, "keep_form", f"/recordings/{R}/keep"),
+    Row("GET", "/recordings/<recording_id>/remove/<file_id>", EDITORS, 200, path=f"/recordings/{R}/remove/{F}"),
+    Row("POST", "/recordings/<recording_id>/remove/<file_id>", EDITORS, 303, "last", f"/recordings/{R}/remove/{F}"),
+    # Nothing was removed there, and there is no source: tests/server/test_keeping.py asks where there is.
+    Row(
+        "POST",
+        "/recordings/<recording_id>/remake/<rendition_id>",
+        NOBODY,
+        303,
+        path=f"/recordings/{R}/remake/{F}",
+        refused=frozenset(REFUSED | {409}),
+    ),
+    Row("GET", "/recordings/<recording_id>/source/<int:number>", NOBODY, 200, path=f"/recordings/{R}/source/1"),
+    Row("GET", "/uploads/<upload_id>/original", SENDERS, 200, path="/uploads/{refused_upload}/original"),
     Row("GET", "/files/<rendition_id>/<path:name>", INSIDERS, 308, path="/files/{rendition}/x"),
     # Tickets and tokens speak for themselves there: tests/server/test_whip.py asks with them.
     Row("POST", "/whip/<session_id>", NOBODY, 201, path=f"/whip/{S}", refused=frozenset({401})),
@@ -333,6 +355,24 @@ TABLE = [
     ),
     Row("GET", "/api/v1/recordings", PERSONS, 200),
     Row("GET", "/api/v1/recordings/<recording_id>", INSIDERS, 200, path=f"/api/v1/recordings/{R}"),
+    Row("GET", "/api/v1/storage", COORDINATORS, 200),
+    Row("PATCH", "/api/v1/storage", DISTRICT, 200, "days"),
+    Row("POST", "/api/v1/recordings/<recording_id>/keep", EDITORS, 200, "keep", f"/api/v1/recordings/{R}/keep"),
+    Row(
+        "DELETE",
+        "/api/v1/recordings/<recording_id>/files/<file_id>",
+        EDITORS,
+        200,
+        path=f"/api/v1/recordings/{R}/files/{F}?last_copy=1",
+    ),
+    Row(
+        "POST",
+        "/api/v1/recordings/<recording_id>/files/<file_id>/remake",
+        NOBODY,
+        202,
+        path=f"/api/v1/recordings/{R}/files/{F}/remake",
+        refused=frozenset(REFUSED | {409}),
+    ),
     Row("POST", "/api/v1/recordings/<recording_id>/retry", EDITORS, 202, path=f"/api/v1/recordings/{R}/retry"),
     Row("POST", "/api/v1/recordings/<recording_id>/cancel", EDITORS, 202, path=f"/api/v1/recordings/{R}/cancel"),
     Row("GET", "/api/v1/uploads", PERSONS, 200),
