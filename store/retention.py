@@ -17,7 +17,7 @@ from rules.retention import DEFAULT_DAYS, Facts, Held, Sort, Why
 from store.database import write
 from store.models import Recording, Rendition, Retention, db
 
-_DONE = (RecordingState.PUBLISHED, RecordingState.FAILED)
+_DONE = (RecordingState.PUBLISHED, RecordingState.FAILED, RecordingState.CANCELLED)
 
 
 class LastCopy(Exception):

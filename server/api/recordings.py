@@ -67,7 +67,7 @@ def retry(recording_id: str) -> dict:
 def cancel(recording_id: str) -> dict:
     """Stop the making of files that are not ready yet; what is published stays."""
     operations.cancel(recording_id, access.current_actor())
-    return _dressed(library.recording(recording_id))
+    return dressed(library.recording(recording_id))
 
 
 @blueprint.get("/sessions/<session_id>/recordings")
