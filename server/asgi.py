@@ -1,4 +1,4 @@
-"""The web process: `uvicorn server.asgi:app`. Events and file bytes live here, everything else in Flask."""
+"""What `python -m server` serves. Events and file bytes live here, everything else in Flask."""
 
 from __future__ import annotations
 

@@ -10,24 +10,12 @@ if TYPE_CHECKING:
 MIGRATE = ("-m", "store", "upgrade")
 FOLD = ("-m", "store", "fold")
 MEDIA = ("-m", "media")
-# An events connection never ends by itself, so an orderly stop must not wait for it.
-WEB_GRACE_S = 2
+WEB = ("-m", "server")
 
 
 def web(settings: Settings) -> tuple[str, ...]:
-    """Return the arguments of Python that serve the pages, TLS included where a certificate is set.
-
-    Proxy headers stay off here: the application itself believes as many proxies as TROPA_TRUSTED_PROXIES says.
-    """
-    tls: tuple[str, ...] = ()
-    if settings.tls_cert:
-        tls = ("--ssl-certfile", settings.tls_cert, "--ssl-keyfile", settings.tls_key)
-    return (
-        *("-m", "uvicorn", "server.asgi:app", "--host", settings.host, "--port", str(settings.port)),
-        *("--no-proxy-headers", "--no-access-log", "--no-server-header", "--log-level", "warning"),
-        *("--ws", "none"),
-        *("--timeout-graceful-shutdown", str(WEB_GRACE_S), *tls),
-    )
+    """Return the arguments of Python that serve the pages."""
+    return WEB
 
 
 def media(settings: Settings) -> tuple[str, ...]:

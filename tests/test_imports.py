@@ -55,7 +55,7 @@ ROOMS = {
                 "sqlalchemy",
                 "starlette",
             ),
-            *("structlog", "werkzeug", "wtforms"),
+            *("structlog", "uvicorn", "werkzeug", "wtforms"),
         ),
     ),
     "media/rtc": Room(

@@ -85,22 +85,14 @@ def base_url(settings: Settings, rivals) -> Iterator[str]:
     environment = {
         **os.environ,
         "TROPA_DATA": str(settings.data),
+        "TROPA_HOST": settings.host,
+        "TROPA_PORT": str(settings.port),
         "DATABASE_URL": settings.database_url,
         "TROPA_CHANNELS": str(settings.channels),
         "TROPA_LOG_LEVEL": "WARNING",
         "SECRET_KEY": SECRET,
     }
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "server.asgi:app",
-        "--port",
-        str(settings.port),
-        "--log-level",
-        "warning",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "server"], cwd=ROOT, env=environment)
     try:
         wait_until(lambda: process.poll() is not None or _answers(url), 40, "the web process answers")
         yield url

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 START_S = 90
 PARTS = {
-    "web": ("uvicorn", "server.asgi:app"),
+    "web": ("-m", "server"),
     "media": ("-m", "media"),
     "worker": ("celery", "worker"),
     "beat": ("celery", "beat"),

@@ -16,21 +16,6 @@ def settings(tmp_path: Path, **names: str) -> Settings:
     return Settings.from_env({"TROPA_DATA": str(tmp_path), "SECRET_KEY": SECRET, **names})
 
 
-def test_web_listens_where_it_is_told(tmp_path: Path) -> None:
-    """TROPA_HOST and TROPA_PORT reach the web server, and forwarded headers are not believed by it."""
-    argv = commands.web(settings(tmp_path, TROPA_HOST="127.0.0.1", TROPA_PORT="8181"))
-    assert argv[argv.index("--host") + 1] == "127.0.0.1"
-    assert argv[argv.index("--port") + 1] == "8181"
-    assert "--no-proxy-headers" in argv
-    assert not any(word.startswith("--ssl") for word in argv)
-
-
-def test_web_serves_tls_with_a_certificate(tmp_path: Path) -> None:
-    """A certificate and key turn TLS on."""
-    argv = commands.web(settings(tmp_path, TROPA_TLS_CERT="/c.pem", TROPA_TLS_KEY="/k.pem"))
-    assert argv[-4:] == ("--ssl-certfile", "/c.pem", "--ssl-keyfile", "/k.pem")
-
-
 def test_worker_says_as_much_as_it_is_told(tmp_path: Path) -> None:
     """TROPA_LOG_LEVEL reaches the worker."""
     argv = commands.worker(settings(tmp_path, TROPA_LOG_LEVEL="debug"))
