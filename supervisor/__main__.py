@@ -97,7 +97,7 @@ def plan(settings: Settings, environment: dict[str, str], demo: bool) -> tuple[l
     )
     # A lesson waits for no one: the live plane is stopped with time to seal its recordings, and is back within seconds.
     stages.append([Part("media", python(commands.media(settings)), stop_grace_s=5, longest_pause_s=5)])
-    stages.append([Part("web", python(commands.web(settings)), stop_grace_s=commands.WEB_GRACE_S + 2)])
+    stages.append([Part("web", python(commands.web(settings)), stop_grace_s=4)])
     if demo:
         # Killed, not asked: asked to stop, the encoder ends the lesson (WHIP DELETE) that the next start goes on with.
         host = Part(
