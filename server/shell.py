@@ -21,7 +21,8 @@ THREADS = 16
 # Requests that wait for a thread. Beyond this the newest is refused with 503: an answer now beats a page after minutes.
 MAX_WAITING = 400
 MIN_GZIP_BYTES = 500
-COMPRESSIBLE = (b"text/", b"application/json", b"application/problem+json", b"image/svg+xml", b"application/xml")
+SDP = b"application/sdp"
+COMPRESSIBLE = (b"text/", b"application/json", b"application/problem+json", b"image/svg+xml", b"application/xml", SDP)
 FULL_RETRY_S = 5
 # Where it matters how a body came.
 TIMED = "/api/v1/link-tests/"
@@ -192,8 +193,10 @@ def _compress(scope: dict, answer: Answer, body: bytes) -> bytes:
         return body
     zipped = gzip.compress(body, 6, mtime=0)
     kept = [pair for pair in answer.headers if pair[0] != b"content-length"]
-    # A strong ETag names exact bytes (RFC 9110 8.8.1), and these are others now.
-    kept = [(name, b"W/" + value if name == b"etag" and not value.startswith(b"W/") else value) for name, value in kept]
+    if not kind.startswith(SDP):
+        # A strong ETag names exact bytes (RFC 9110 8.8.1), and these are others now. That of an answer names the ICE
+        # session (RFC 9725 4.3).
+        kept = [(name, b"W/" + old if name == b"etag" and not old.startswith(b"W/") else old) for name, old in kept]
     answer.headers = [*kept, (b"content-encoding", b"gzip"), (b"content-length", str(len(zipped)).encode())]
     return zipped
 
