@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 NARROW_BYTES = 1600
 """In flight at first. Senders cut their packets to half of a small window: 800 bytes are 0.27 s of 24 kbit/s."""
-ROOM_BYTES = 3200
+ROOM_BYTES = 5600
 """SO_RCVBUF that holds it there: without, the kernel widens the window with the first packet that comes."""
 WIDE_BYTES = 64 * 1024
 """From here on the kernel tunes the buffer by itself; a window that began narrow goes up to 64 KB (RFC 7323 2.2)."""
