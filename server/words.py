@@ -120,6 +120,7 @@ def stage_name(stage: str) -> str:
     """Write a worker's stage; one that has no word yet is shown as the worker names it."""
     return {
         "fetch": _("fetching"),
+        "listen": _("listening"),
         "plan": _("looking at the lesson"),
         "encode": _("encoding"),
         "verify": _("checking"),

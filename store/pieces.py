@@ -23,6 +23,8 @@ from store.database import write
 from store.models import Recording, Rendition, db
 from store.piecemodels import Piece
 
+# Looking for a plan reports between trials, which may take long on a slow PC.
+PLAN_LEASE_S = 300.0
 # Share of a file's work that its pieces are; the rest is putting them together.
 PIECES_SHARE = 0.95
 
@@ -105,7 +107,7 @@ def leases_held(now: datetime) -> list[tuple[str, str]]:
     return [(piece_id, owner) for piece_id, owner in held]
 
 
-def take(piece_id: str, owner: str, now: datetime, lease_s: float = leases.LEASE_S) -> Verdict:
+def take(piece_id: str, owner: str, now: datetime) -> Verdict:
     """Take a piece under a lease; GIVE_UP has marked its file failed; OVER also stands for an unknown id."""
     with write() as session:
         row = _locked(session, piece_id)
@@ -113,7 +115,7 @@ def take(piece_id: str, owner: str, now: datetime, lease_s: float = leases.LEASE
             return Verdict.OVER
         verdict = leased.judge(row, now)
         if verdict is Verdict.TAKE:
-            leased.give(row, owner, now, lease_s)
+            leased.give(row, owner, now, _lease_s(row))
             if row.state != PieceState.WORKING:
                 leased.step(row, PieceState.WORKING)
             _begin(session, row, now)
@@ -122,16 +124,14 @@ def take(piece_id: str, owner: str, now: datetime, lease_s: float = leases.LEASE
     return verdict
 
 
-def progress(
-    piece_id: str, owner: str, now: datetime, stage: str, percent: float, lease_s: float = leases.LEASE_S
-) -> Rendition | None:
+def progress(piece_id: str, owner: str, now: datetime, stage: str, percent: float) -> Rendition | None:
     """Report progress, renew the lease, and return the piece's file with its own progress; None: the lease is lost."""
     with write() as session:
         row = _owned(session, piece_id, owner)
         if row is None:
             return None
         row.percent = min(100.0, max(0.0, percent))
-        leased.renew(row, now, lease_s)
+        leased.renew(row, now, _lease_s(row))
         file = row.rendition
         if row.sort == Sort.PLAN:
             file.percent, file.eta_s = row.percent, None
@@ -249,8 +249,14 @@ def drop_all(session: OrmSession, rendition_ids: Sequence[str]) -> None:
 def fail_files(session: OrmSession, row: Piece, error: str) -> None:
     """Mark the file of a piece that cannot be made as failed; of a plan, every file that waits for it."""
     waits = (RenditionState.WAITING, RenditionState.PIECES)
-    files = row.recording.renditions if row.sort == Sort.PLAN else [row.rendition]
-    files = [one for one in files if one.id == row.rendition_id or (one.kind in VIDEO_KINDS and one.state in waits)]
+    files = [row.rendition]
+    if row.sort == Sort.PLAN:
+        laid_out = set(session.scalars(select(Piece.rendition_id).where(Piece.recording_id == row.recording_id)))
+        files += [
+            one
+            for one in row.recording.renditions
+            if one.kind in VIDEO_KINDS and one.state in waits and one.id not in laid_out
+        ]
     for file in files:
         if file.state not in OVER:
             leased.step(file, RenditionState.FAILED)
@@ -258,6 +264,10 @@ def fail_files(session: OrmSession, row: Piece, error: str) -> None:
             leased.let_go(file)
     drop_all(session, [file.id for file in files])
     leased.conclude(session, row.recording)
+
+
+def _lease_s(row: Piece) -> float:
+    return PLAN_LEASE_S if row.sort == Sort.PLAN else leases.LEASE_S
 
 
 def _begin(session: OrmSession, row: Piece, now: datetime) -> None:

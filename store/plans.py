@@ -1,8 +1,9 @@
 """Keep the plan of a lesson with its recording, and make its pictures' pieces of it.
 
-`recording.plan` is {"version", "lesson": rules.lessonplan as JSON, "line": workers' timeline as JSON, "length_s",
-"bounds_s": moments at which pictures are cut, "pictures": {kind: {"width", "height", "fps"}}}. Workers write and read
-"line"; a plan of another version is made anew.
+`recording.plan` grows as the work goes on: {"version", "heard": rules.soundplan.Heard, "line": workers.plan.Timeline,
+"length_s", "bounds_s": moments at which pictures are cut, "entries_s": for each segment, where it can be entered,
+"pictures": {kind: {"width", "height", "fps"}}, "lesson": rules.lessonplan}. Workers write and read it; one of another
+version is made anew. A picture is laid out as soon as it is among "pictures".
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as OrmSession
 
 from rules import pieces as cutting
 from rules.lifecycle import PieceState, RenditionState
-from rules.renditions import VIDEO_KINDS
+from rules.renditions import PRESET_VERSION, VIDEO_KINDS, Kind
 from store import leased
 from store.database import new_id, write
 from store.models import Recording, Rendition, db
@@ -28,10 +30,16 @@ VERSION = 1
 LIMIT = 50
 
 
-def digest(source_sha256: str, plan: dict) -> str:
-    """Name what a piece is made of: the source and the plan; 16 hex digits."""
-    said = json.dumps(plan, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(f"{source_sha256} {said}".encode()).hexdigest()[:16]
+def current(plan: dict | None) -> dict:
+    """Return a plan that this version can read, {} for any other."""
+    return plan if plan is not None and plan.get("version") == VERSION else {}
+
+
+def digest(source_sha256: str, plan: dict, kind: Kind) -> str:
+    """Name what the stretches of a picture are made of: the source, and its part of the plan; 16 hex digits."""
+    lesson = plan.get("lesson") if kind is Kind.VIDEO_SMALL else None
+    parts = [source_sha256, plan["line"], plan["bounds_s"], plan["pictures"][kind], lesson, PRESET_VERSION]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def lay_out(now: datetime) -> int:
@@ -40,8 +48,13 @@ def lay_out(now: datetime) -> int:
     Returns how many were made. A picture that still has pieces, dropped ones included, is left alone.
     """
     has_pieces = exists().where(Piece.rendition_id == Rendition.id)
+    # Whoever makes the plan lays out what it allows.
+    in_hand = (PieceState.WAITING, PieceState.WORKING)
+    is_planned = exists().where(
+        Piece.recording_id == Rendition.recording_id, Piece.sort == Sort.PLAN, Piece.state.in_(in_hand)
+    )
     query = select(Rendition.recording_id).where(
-        Rendition.state == RenditionState.WAITING, Rendition.kind.in_(VIDEO_KINDS), ~has_pieces
+        Rendition.state == RenditionState.WAITING, Rendition.kind.in_(VIDEO_KINDS), ~has_pieces, ~is_planned
     )
     made = 0
     for recording_id in db.session.scalars(query.distinct().limit(LIMIT)).all():
@@ -61,12 +74,12 @@ def _lay_out(session: OrmSession, recording: Recording, now: datetime) -> int:
     ]
     if not free:
         return 0
-    if recording.plan is None or recording.plan.get("version") != VERSION:
-        if any(piece.sort == Sort.PLAN and piece.state != PieceState.DROPPED for piece in known):
-            return 0
-        session.add(_piece(free[0], Sort.PLAN, now))
-        return 1
-    made = [piece for row in free for piece in _stretches(row, recording.plan, now)]
+    plan = current(recording.plan)
+    ready = [row for row in free if row.kind in plan.get("pictures", {})]
+    made = [piece for row in ready for piece in _stretches(row, plan, now)]
+    is_planned = any(piece.sort == Sort.PLAN and piece.state != PieceState.DROPPED for piece in known)
+    if len(ready) < len(free) and not is_planned:
+        made.append(_piece(next(row for row in free if row not in ready), Sort.PLAN, now))
     session.add_all(made)
     return len(made)
 
@@ -91,21 +104,31 @@ def _piece(row: Rendition, sort: Sort, now: datetime, stretch: cutting.Stretch |
     )
 
 
-def keep(piece_id: str, owner: str, now: datetime, plan: dict) -> bool:
-    """Store the plan that a piece of work has come to, and lay its pictures' pieces out; False: the lease is lost."""
+def note(recording_id: str, now: datetime, **parts: Any) -> None:
+    """Add to a recording's plan what has become known, and lay out the pictures for which that is enough."""
+    with write() as session:
+        recording = session.get(Recording, recording_id, with_for_update=True)
+        if recording is not None:
+            recording.plan = {**current(recording.plan), "version": VERSION, **parts}
+            _lay_out(session, recording, now)
+
+
+def keep(piece_id: str, owner: str, now: datetime, **parts: Any) -> bool:
+    """Complete the plan that a piece of work was for, and lay its pictures out; False: the lease is lost."""
     with write() as session:
         from_piece = select(Piece.recording_id).where(Piece.id == piece_id).scalar_subquery()
         recording = session.scalar(select(Recording).where(Recording.id == from_piece).with_for_update())
         piece = session.get(Piece, piece_id, with_for_update=True) if recording is not None else None
         if piece is None or piece.lease_owner != owner or piece.state != PieceState.WORKING:
             return False
-        recording.plan = {"version": VERSION, **plan}
+        file = piece.rendition
         session.delete(piece)
         session.flush()
-        for row in recording.renditions:
-            if row.state == RenditionState.PIECES:
-                leased.step(row, RenditionState.WAITING)
-                row.stage, row.percent, row.eta_s = "", 0.0, None
+        if file.state == RenditionState.PIECES:
+            leased.step(file, RenditionState.WAITING)
+            file.stage, file.percent, file.eta_s = "", 0.0, None
+            leased.conclude(session, recording)
+        recording.plan = {**current(recording.plan), "version": VERSION, **parts}
         _lay_out(session, recording, now)
     return True
 

@@ -28,7 +28,7 @@ from workers.child import ChildFailed
 
 log = logging.getLogger(__name__)
 
-FETCH, ENCODE, VERIFY, PUBLISH = "fetch", "encode", "verify", "publish"
+FETCH, LISTEN, ENCODE, VERIFY, PUBLISH = "fetch", "listen", "encode", "verify", "publish"
 REPORT_EVERY_S = 1.0
 FOLDER_PREFIX = "work-"
 

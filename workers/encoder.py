@@ -14,9 +14,10 @@ import ffmpeg
 import imageio_ffmpeg
 
 from rules import intake, renditions
+from rules.lessonplan import VoicePlan
 from rules.pieces import Span
 from rules.renditions import Kind
-from workers import child, plan, probe
+from workers import child, plan, planoptions, probe
 
 # No time of making, no random number: the same source and plan give the same file.
 OUTPUT_OPTIONS = {"map_metadata": -1, "fflags": "+bitexact"}
@@ -35,6 +36,7 @@ class SoundJob:
     kind: Kind
     sources: tuple[Path, ...]
     timeline: plan.Timeline
+    voice: VoicePlan
     target: Path
 
 
@@ -74,10 +76,16 @@ def _sound(job: SoundJob, threads: int):
     for segment in job.timeline.segments:
         source = ffmpeg.input(str(job.sources[segment.index]), **SOURCE_OPTIONS, threads=threads, vn=None)
         pieces.append(_sound_of(source, segment, preset.sample_rate_hz))
-    joined = ffmpeg.concat(*pieces, v=0, a=1)
+    joined = _apply(ffmpeg.concat(*pieces, v=0, a=1), planoptions.voice_filters(job.voice))
     container = renditions.CONTAINERS[job.kind]
     faststart = {"movflags": "+faststart"} if container.muxer == "mp4" else {}
-    options = {"f": container.muxer, **OUTPUT_OPTIONS, **faststart, "threads": threads, **_audio_options(preset)}
+    options = {
+        "f": container.muxer,
+        **OUTPUT_OPTIONS,
+        **faststart,
+        "threads": threads,
+        **_audio_options(preset, job.voice),
+    }
     return ffmpeg.output(joined, str(job.target), **options)
 
 
@@ -128,19 +136,13 @@ def _apply(stream, filters: tuple[plan.Filter, ...]):
     return stream
 
 
-def _audio_options(preset: renditions.AudioPreset) -> dict[str, object]:
-    options: dict[str, object] = {
-        "c:a": preset.codec,
-        "b:a": preset.rate_bps,
-        "ac": preset.channels,
-        "ar": preset.sample_rate_hz,
-    }
+def _audio_options(preset: renditions.AudioPreset, voice: VoicePlan) -> dict[str, object]:
     if preset.codec == "libopus":
-        options |= {"application": "voip", "frame_duration": preset.frame_ms or 20}
-    return options
+        return planoptions.voice_options(voice)
+    return {"c:a": preset.codec, "b:a": preset.rate_bps, "ac": preset.channels, "ar": preset.sample_rate_hz}
 
 
-def preset_options(kind: Kind, picture: renditions.Picture, threads: int) -> dict[str, object]:
+def preset_options(kind: Kind, picture: renditions.Picture) -> dict[str, object]:
     """List the encoder's options for a kind's own preset."""
     preset = renditions.VIDEO[kind]
     options: dict[str, object] = {
@@ -152,8 +154,6 @@ def preset_options(kind: Kind, picture: renditions.Picture, threads: int) -> dic
         "g": max(1, round(preset.keyframe_s * picture.fps)),
         "pix_fmt": "yuv420p",
     }
-    if preset.codec == "libsvtav1":
-        options["svtav1-params"] = f"lp={threads}"
     if preset.profile:
         options |= {"profile:v": preset.profile, "level:v": plan.h264_level(picture)}
     return options

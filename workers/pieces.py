@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from config import Settings
 from rules import pieces as cutting
 from rules.lifecycle import RenditionState
 from rules.pieces import Span, Stretch
+from rules.renditions import Kind
 from store import database, pieces, plans
 from store.files import Files
 from store.pieces import PieceWork, Sort
-from workers import encoder, plan, planning, probe, sources
+from workers import analysis, encoder, plan, planning, planoptions, probe, sources
 from workers.attempt import ENCODE, FETCH, VERIFY, Attempt, LeaseLost, Refused, announce
+
+log = logging.getLogger(__name__)
 
 PLAN = "plan"
 
@@ -48,30 +55,59 @@ class PieceAttempt(Attempt):
         announce(self.settings, work.session_id, work.recording_id, work.kind, state)
 
 
-def work_on(settings: Settings, owner: str, work: PieceWork) -> None:
-    """Make an attempt at a piece whose lease this process holds."""
+def work_on(settings: Settings, owner: str, work: PieceWork, tell: Callable[[], None]) -> None:
+    """Make an attempt at a piece whose lease this process holds; `tell` others when there is work for them too."""
     attempt = PieceAttempt(settings, owner, work)
     if work.sort is Sort.PLAN:
-        attempt.run(lambda _folder: _plan(attempt))
+        attempt.run(lambda folder: _plan(attempt, folder, tell))
     else:
         attempt.run(lambda folder: _stretch(attempt, folder))
 
 
-def _plan(attempt: PieceAttempt) -> None:
+def _plan(attempt: PieceAttempt, folder: Path, tell: Callable[[], None]) -> None:
+    """Look at the lesson; what needs no trials goes to other workers while this one makes them."""
     work = attempt.work
     attempt.report(FETCH)
     with sources.fetched(attempt.settings, work.segments, lambda done: attempt.report(FETCH, done)) as paths:
-        made = planning.make(paths, work.segments, lambda done: attempt.report(PLAN, done))
-    if not plans.keep(work.id, attempt.owner, database.utc_now(), made):
+        kept = _readable(work)
+        line = planning.timeline(kept, paths, work.segments)
+        found = planning.heard(kept, paths, line, lambda done: attempt.report(PLAN))
+        look = partial(_report_part, attempt, 0.0, planning.LOOK_SHARE)
+        sight = analysis.look(paths, line, folder, look)
+        if "bounds_s" not in kept:
+            plans.note(work.recording_id, database.utc_now(), **(cut := planning.cut(paths, line, sight)))
+            kept |= cut
+            tell()
+        search = partial(_report_part, attempt, planning.LOOK_SHARE, 1.0)
+        made = planning.lesson(kept, paths, line, sight, found, folder, search)
+    if not plans.keep(work.id, attempt.owner, database.utc_now(), **made):
         raise LeaseLost
+    tell()
+
+
+def _report_part(attempt: PieceAttempt, begin: float, end: float, done: float) -> None:
+    attempt.report(PLAN, begin + (end - begin) * done)
+
+
+def _readable(work: PieceWork) -> dict[str, Any]:
+    """Return what is known of the lesson so far, {} where another version kept it."""
+    kept = dict(plans.current(work.plan))
+    if "line" in kept:
+        try:
+            plan.from_json(kept["line"])
+        except ValueError:
+            return {}
+    return kept
 
 
 def _stretch(attempt: PieceAttempt, folder: Path) -> None:
     work = attempt.work
-    line = _line(work)
-    if line is None:
+    try:
+        line, options = plan.from_json(plans.current(work.plan).get("line", {})), _options(attempt.settings, work)
+    except ValueError as trouble:
+        log.warning("%s: its plan cannot be read any more and is made anew: %s", attempt.name, trouble)
         plans.forget(work.recording_id)
-        raise LeaseLost
+        raise LeaseLost from trouble
     target = folder / "made.mp4"
     picture = planning.picture_of(work.plan, work.kind)
     attempt.report(FETCH)
@@ -83,7 +119,7 @@ def _stretch(attempt: PieceAttempt, folder: Path) -> None:
             timeline=line,
             picture=picture,
             spans=_spans(work, line),
-            options=_options(attempt.settings, work),
+            options=options,
             # Where seeking brought nothing good, the next attempt reads from the beginning.
             entries_s=dict(enumerate(work.plan["entries_s"])) if work.attempts == work.deaths else None,
             target=target,
@@ -108,7 +144,7 @@ def _store(attempt: PieceAttempt, target: Path) -> None:
     """Put a verified stretch into storage, where whoever puts the file together finds it on any machine."""
     work = attempt.work
     storage = Files(attempt.settings.storage_url)
-    made_of = plans.digest(work.source_sha256, work.plan)
+    made_of = plans.digest(work.source_sha256, work.plan, work.kind)
     key = f"recordings/{work.recording_id}/pieces/{work.id}-{made_of}-{work.first_frame}-{work.frames}.mp4"
     if not pieces.intend(work.id, attempt.owner, key):
         raise LeaseLost
@@ -118,16 +154,6 @@ def _store(attempt: PieceAttempt, target: Path) -> None:
         if not pieces.is_needed(work.id):
             storage.delete(key)
         raise LeaseLost
-
-
-def _line(work: PieceWork) -> plan.Timeline | None:
-    """Read the plan back; None where it is gone or was made by another version."""
-    if work.plan is None or work.plan.get("version") != plans.VERSION:
-        return None
-    try:
-        return plan.from_json(work.plan["line"])
-    except ValueError:
-        return None
 
 
 def _spans(work: PieceWork, line: plan.Timeline) -> tuple[Span, ...]:
@@ -147,5 +173,10 @@ def _margin_s(work: PieceWork) -> float:
 
 
 def _options(settings: Settings, work: PieceWork) -> dict[str, object]:
-    picture = planning.picture_of(work.plan, work.kind)
-    return encoder.preset_options(work.kind, picture, encoder.threads_for(settings.worker_processes))
+    """List the encoder's options. Raises ValueError where the plan cannot be read."""
+    if work.kind is Kind.VIDEO_SMALL:
+        picture = planning.lesson_of(plans.current(work.plan)).picture
+        if picture is None:
+            raise ValueError("the plan has no picture")
+        return planoptions.picture_options(picture, encoder.threads_for(settings.worker_processes))
+    return encoder.preset_options(work.kind, planning.picture_of(work.plan, work.kind))

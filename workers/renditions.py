@@ -17,8 +17,10 @@ from config import Settings
 from rules import pieces as cutting
 from rules import renditions as presets
 from rules.leases import Verdict
+from rules.lessonplan import VoicePlan
 from rules.lifecycle import RenditionState
 from rules.renditions import Kind
+from rules.soundplan import Heard
 from rules.space import Work as Task
 from store import database, pieces, plans, recordings, space
 from store.files import Files
@@ -28,6 +30,7 @@ from workers import pieces as piecework
 from workers.attempt import (
     ENCODE,
     FETCH,
+    LISTEN,
     PUBLISH,
     VERIFY,
     Attempt,
@@ -83,20 +86,21 @@ def next_up() -> list[Next]:
     return ready + [Next(PICTURE, piece_id=one) for one in pieces.next_pieces(now, LIMIT)]
 
 
-def work_on(settings: Settings, sort: str) -> bool:
+def work_on(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:
     """Make what there is of one sort, if this machine has a place free for it; tell whether any work was done.
 
-    A message says no more than that there is work; the database says what comes first by now.
+    A message says no more than that there is work; the database says what comes first by now. `tell` sends messages to
+    others when there is work for them too.
     """
     places = settings.worker_processes if sort == PICTURE else 1
     with slots.place(settings.data / "run" / "places", sort, places) as free:
         until_s, done = time.monotonic() + KEEP_ON_S, False
-        while free and not alive.is_stopping() and time.monotonic() < until_s and _one(settings, sort):
+        while free and not alive.is_stopping() and time.monotonic() < until_s and _one(settings, sort, tell):
             done = True
     return done
 
 
-def _one(settings: Settings, sort: str) -> bool:
+def _one(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:
     """Take the first thing of a sort that can be had and make an attempt at it; False where there is none."""
     owner = alive.lease_owner()
     for one in next_up():
@@ -105,7 +109,7 @@ def _one(settings: Settings, sort: str) -> bool:
         if one.piece_id:
             piece = pieces.work(one.piece_id)
             if piece is not None and pieces.take(one.piece_id, owner, database.utc_now()) is Verdict.TAKE:
-                piecework.work_on(settings, owner, piece)
+                piecework.work_on(settings, owner, piece, tell)
                 return True
         else:
             work = recordings.work(one.rendition_id)
@@ -207,13 +211,20 @@ def _voice(attempt: FileAttempt, folder: Path) -> Made:
     return Made(target, _sha256(target), checked.audio_s, None)
 
 
-def _sound(attempt: FileAttempt, kind: Kind, target: Path) -> plan.Timeline:
-    """Encode the sound of a recording as one kind of voice."""
+def _sound(attempt: FileAttempt, kind: Kind, target: Path, thrifty: VoicePlan | None = None) -> plan.Timeline:
+    """Encode the sound of a recording as one kind of voice; what is heard on the way is kept for its other files."""
     work = attempt.work
     attempt.report(FETCH)
     with sources.fetched(attempt.settings, work.segments, lambda done: attempt.report(FETCH, done)) as paths:
-        line = planning.timeline(paths, work.segments)
-        job = encoder.SoundJob(kind, paths, line, target)
+        kept = plans.current(work.plan)
+        line = planning.timeline(kept, paths, work.segments)
+        heard = planning.heard(kept, paths, line, lambda done: attempt.report(LISTEN, done))
+        if heard is None:
+            raise Refused("no_sound_or_picture", "there is no sound in it", permanent=True)
+        if "heard" not in kept:
+            found = {"heard": planning.told(heard), "line": plan.to_json(line)}
+            plans.note(work.recording_id, database.utc_now(), **found)
+        job = encoder.SoundJob(kind, paths, line, thrifty or planning.voice_of(heard), target)
         began_s = time.monotonic()
 
         def on_progress(made_s: float) -> None:
@@ -221,18 +232,19 @@ def _sound(attempt: FileAttempt, kind: Kind, target: Path) -> plan.Timeline:
             attempt.report(ENCODE, done, plan.eta_s(done, time.monotonic() - began_s))
 
         attempt.report(ENCODE)
-        threads = encoder.threads_for(attempt.settings.worker_processes)
-        encoder.run(job, plan.time_limit_s(kind, line.duration_s), on_progress, threads=threads)
+        encoder.run(job, plan.time_limit_s(kind, line.duration_s), on_progress, threads=1)
     return line
 
 
 def _join(attempt: FileAttempt, folder: Path) -> Made:
     """Put the stretches of a picture together with the sound, and verify what came out."""
     work = attempt.work
-    if work.plan is None:
-        raise Refused("internal", "a picture has pieces and no plan")
-    line = plan.from_json(work.plan["line"])
-    picture = planning.picture_of(work.plan, work.kind)
+    try:
+        kept = plans.current(work.plan)
+        line, picture = plan.from_json(kept.get("line", {})), planning.picture_of(kept, work.kind)
+    except (ValueError, LookupError) as trouble:
+        plans.forget(work.recording_id)
+        raise Refused("damaged", f"the plan cannot be read any more and is made anew: {trouble!r}") from trouble
     target = folder / "made.mp4"
     storage = Files(attempt.settings.storage_url)
     attempt.report(FETCH)
@@ -260,16 +272,19 @@ def _join(attempt: FileAttempt, folder: Path) -> Made:
 
 
 def _sound_beside(attempt: FileAttempt, folder: Path, held: ExitStack) -> Path:
-    """Take the published voice as the picture's sound; where there is none, encode it."""
-    kind = VOICE_OF[attempt.work.kind]
-    voice = recordings.published(attempt.work.recording_id, kind)
+    """Take the published voice as the picture's sound; where there is none, or the plan says otherwise, encode it."""
+    work = attempt.work
+    kind, kept = VOICE_OF[work.kind], plans.current(work.plan)
+    thrifty = planning.lesson_of(kept).voice if work.kind is Kind.VIDEO_SMALL else None
+    fits = thrifty is None or ("heard" in kept and planning.voice_of(Heard(**kept["heard"])) == thrifty)
+    voice = recordings.published(work.recording_id, kind) if fits else None
     if voice is not None:
         path = held.enter_context(Files(attempt.settings.storage_url).local_path(voice.key, folder))
         if _sha256(path) == voice.sha256:
             return path
         log.warning("%s: the published voice is damaged in storage; its sound is encoded again", attempt.name)
     target = folder / f"sound.{presets.CONTAINERS[kind].extension}"
-    _sound(attempt, kind, target)
+    _sound(attempt, kind, target, thrifty)
     return target
 
 

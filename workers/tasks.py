@@ -36,7 +36,7 @@ def take_uploads() -> None:
 @app.task(name="workers.renditions.work", time_limit=encode_limit_s())
 def work(sort: str) -> None:
     """Make what there is of one sort ("voice" or "picture"), then see to it that the place goes to what comes next."""
-    if renditions.work_on(settings, sort):
+    if renditions.work_on(settings, sort, send_waiting):
         send_waiting()
 
 

@@ -8,12 +8,19 @@ import av
 import pytest
 
 from rules import pieces as cutting
+from rules.lessonplan import PicturePlan, VoicePlan
 from rules.renditions import Kind, planned_kinds
+from rules.renditions import picture as picture_to_make
 from tests.slow import lessonmedia
-from workers import child, encoder, joining, plan, planning, probe
+from workers import child, encoder, joining, plan, planning, planoptions, probe
+from workers.analysis import Sight
 from workers.renditions import VOICE_OF
 
 pytestmark = pytest.mark.slow
+
+
+# Sound as it comes: the marks of these tests are pure tones.
+AS_IT_IS = VoicePlan(16_000, 48_000, 60, 0.0, -1.5, 0, 0.0, -80.0, True)
 
 
 def facts(*sources: Path, video_delay_s: float = 0.0) -> list[dict]:
@@ -30,15 +37,20 @@ def encode(
     """
     segments = facts(*sources, video_delay_s=video_delay_s)
     if kind in (Kind.VOICE_OPUS, Kind.VOICE_AAC):
-        line = planning.timeline(sources, segments)
+        line = planning.timeline({}, sources, segments)
         job = encoder.SoundJob(
-            kind, sources, line, folder / f"{kind.value}.{'ogg' if kind is Kind.VOICE_OPUS else 'mp4'}"
+            kind, sources, line, AS_IT_IS, folder / f"{kind.value}.{'ogg' if kind is Kind.VOICE_OPUS else 'mp4'}"
         )
         encoder.run(job, plan.time_limit_s(kind, line.duration_s), lambda made_s: None)
         assert plan.faults(probe.decode(job.target), line, None) == []
         return job.target, line
-    made = planning.make(sources, segments, lambda done: None)
-    line, picture = plan.from_json(made["line"]), planning.picture_of(made, kind)
+    line = planning.timeline({}, sources, segments)
+    made = planning.cut(sources, line, Sight((), ()))
+    picture = picture_to_make(kind, line.width, line.height, line.fps)
+    if kind is Kind.VIDEO_COMPAT:
+        options = encoder.preset_options(kind, picture)
+    else:
+        options = planoptions.picture_options(PicturePlan(picture.width, picture.height, picture.fps, 50, 10, 0, 10), 1)
     bounds = [every_s * n for n in range(1, int(line.duration_s / every_s) + 1)] if every_s else made["bounds_s"]
     parts = []
     for stretch in cutting.stretches(line.duration_s, picture.fps, bounds):
@@ -47,7 +59,7 @@ def encode(
             line,
             picture,
             cutting.spans([one.duration_s for one in line.segments], picture.fps, stretch),
-            encoder.preset_options(kind, picture, 1),
+            options,
             dict(enumerate(made["entries_s"])),
             folder / f"{kind.value}-{stretch.first}.mp4",
         )
@@ -215,7 +227,8 @@ def test_noise_instead_of_a_film_is_told_apart(tmp_path):
 def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
     """ffmpeg that does not finish in time is killed, and the reason is a timeout."""
     source = lessonmedia.lesson(tmp_path / "a.mp4", 30)
-    job = encoder.SoundJob(Kind.VOICE_OPUS, (source,), planning.timeline([source], facts(source)), tmp_path / "o.ogg")
+    line = planning.timeline({}, [source], facts(source))
+    job = encoder.SoundJob(Kind.VOICE_OPUS, (source,), line, AS_IT_IS, tmp_path / "o.ogg")
     with pytest.raises(child.ChildFailed) as failure:
         encoder.run(job, 0.0, lambda made_s: None)
     assert failure.value.code == "timeout"
@@ -224,7 +237,8 @@ def test_an_encode_over_its_time_limit_is_ended_with_the_reason(tmp_path):
 def test_a_source_that_vanished_is_an_orderly_failure(tmp_path):
     """When ffmpeg cannot read its input the encode fails as damaged, with ffmpeg's own words for the log."""
     source = lessonmedia.lesson(tmp_path / "a.mp4", 1)
-    job = encoder.SoundJob(Kind.VOICE_AAC, (source,), planning.timeline([source], facts(source)), tmp_path / "o.m4a")
+    line = planning.timeline({}, [source], facts(source))
+    job = encoder.SoundJob(Kind.VOICE_AAC, (source,), line, AS_IT_IS, tmp_path / "o.m4a")
     source.unlink()
     with pytest.raises(child.ChildFailed) as failure:
         encoder.run(job, 60, lambda made_s: None)

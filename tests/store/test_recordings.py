@@ -67,7 +67,7 @@ def planned() -> None:
     assert plans.lay_out(ENDS) == 1
     [piece] = pieces.next_pieces(ENDS, 10)
     assert pieces.take(piece, "w", ENDS) is Verdict.TAKE
-    assert plans.keep(piece, "w", ENDS, PLAN)
+    assert plans.keep(piece, "w", ENDS, **PLAN)
 
 
 def cut() -> None:
