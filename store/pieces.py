@@ -23,8 +23,6 @@ from store.database import write
 from store.models import Recording, Rendition, db
 from store.piecemodels import Piece
 
-# Looking for a plan reports between trials, which may take long on a slow PC.
-PLAN_LEASE_S = 300.0
 # Share of a file's work that its pieces are; the rest is putting them together.
 PIECES_SHARE = 0.95
 
@@ -115,7 +113,7 @@ def take(piece_id: str, owner: str, now: datetime) -> Verdict:
             return Verdict.OVER
         verdict = leased.judge(row, now)
         if verdict is Verdict.TAKE:
-            leased.give(row, owner, now, _lease_s(row))
+            leased.give(row, owner, now, leases.LEASE_S)
             if row.state != PieceState.WORKING:
                 leased.step(row, PieceState.WORKING)
             _begin(session, row, now)
@@ -131,7 +129,7 @@ def progress(piece_id: str, owner: str, now: datetime, stage: str, percent: floa
         if row is None:
             return None
         row.percent = min(100.0, max(0.0, percent))
-        leased.renew(row, now, _lease_s(row))
+        leased.renew(row, now, leases.LEASE_S)
         file = row.rendition
         if row.sort == Sort.PLAN:
             file.percent, file.eta_s = row.percent, None
@@ -264,10 +262,6 @@ def fail_files(session: OrmSession, row: Piece, error: str) -> None:
             leased.let_go(file)
     drop_all(session, [file.id for file in files])
     leased.conclude(session, row.recording)
-
-
-def _lease_s(row: Piece) -> float:
-    return PLAN_LEASE_S if row.sort == Sort.PLAN else leases.LEASE_S
 
 
 def _begin(session: OrmSession, row: Piece, now: datetime) -> None:
