@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from rules import rights
 from rules.lifecycle import RenditionState
 from rules.renditions import Kind
-from server import access, deliveries, i18n, keeping, rows, timetable, words
+from server import access, deliveries, i18n, keeping, planwords, rows, timetable, words
 from server.lessonschemas import ID
 from server.operations import recordings as operations
 from server.operations.recordings import file_url
@@ -121,6 +121,7 @@ def recording_page(recording_id: str) -> str:
         failure=words.reason(recording.failure),
         gaps=rows.gap_texts(recording),
         notes=words.notes(recording.notes),
+        plan=planwords.reasons(recording.plan),
         players=rows.players(files),
         files=files,
         whose=whose,
