@@ -143,6 +143,7 @@ def terminate(upload_id: str) -> Response:
 
 def ended(order: Order, taken: Taken, created: bool) -> Response:
     """Answer a request whose bytes were taken, and write down how far the file is. Raises Problem."""
+    access.current_actor()  # who is refused below is told so in their language
     now = database.utc_now()
     if taken.sha256:
         operations.finish(order.upload_id, taken.sha256, now)

@@ -200,8 +200,10 @@ class Card {
   }
 }
 
+/** When the lesson was held, by the file; cameras whose clock was never set say 1970 or 1980. */
 function held(file) {
-  return file.lastModified > 0 ? new Date(file.lastModified).toISOString() : "";
+  const at = new Date(file.lastModified);
+  return at.getFullYear() >= 2000 && at <= new Date() ? at.toISOString() : "";
 }
 
 /** Send files one after the other: two at once would only share the link. */

@@ -39,7 +39,11 @@ def test_a_night_goes_over_midnight(text: str, is_open: bool) -> None:
 def test_a_window_within_a_day() -> None:
     """One that begins after it ends the same day is not turned round."""
     noon = Window(12 * 60, 13 * 60)
-    assert [nightwindow.is_open(noon, at(f"2026-11-24T{hour}:30"), OMSK) for hour in (11, 12, 13)] == [False, True, False]
+    assert [nightwindow.is_open(noon, at(f"2026-11-24T{hour}:30"), OMSK) for hour in (11, 12, 13)] == [
+        False,
+        True,
+        False,
+    ]
     assert (noon.minutes, NIGHT.minutes) == (60, 480)
 
 
