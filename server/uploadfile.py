@@ -103,13 +103,24 @@ class PartFile:
     def _note(self, mark: Mark) -> None:
         if mark == self._mark:
             return
+        first = self._mark == Mark()
         fresh = self._mark_path.with_suffix(".new")
         with fresh.open("w") as file:
             json.dump(asdict(mark), file)
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave an empty one, and nothing would count
         os.replace(fresh, self._mark_path)
+        if first:
+            _sync_folder(self._mark_path.parent)  # the names too, once
         self._mark = mark
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _read(path: Path) -> Mark:

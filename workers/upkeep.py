@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from config import Settings
+from rules.lifecycle import UploadState
 from store import booking, linktests, logins, outbox, programme, resets, uploads
 from store.database import utc_now
 from store.files import Files
@@ -48,13 +49,20 @@ def clean(settings: Settings) -> None:
 
 
 def expire_uploads(settings: Settings, now: datetime) -> int:
-    """Remove the bytes of uploads that nobody went on with, and old rows; return how many expired."""
-    expired = uploads.expire(now)
-    for upload_id in expired:
-        uploads.remove_files(uploads.folder(settings), upload_id)
-        log.info("upload %s expired", upload_id)
+    """Remove the bytes of uploads that nobody went on with, and old rows; return how many files went.
+
+    By the files, not by the rows: one whose removal was cut short last time goes too.
+    """
+    uploads.expire(now)
+    folder, removed = uploads.folder(settings), 0
+    for path in sorted(folder.glob("*.part")):
+        row = uploads.find(path.stem)
+        if row is None or row.state == UploadState.EXPIRED:
+            uploads.remove_files(folder, path.stem)
+            log.info("upload %s has expired or was removed; its file goes", path.stem)
+            removed += 1
     uploads.clean(now - KEEP_UPLOADS)
-    return len(expired)
+    return removed
 
 
 def remove_stale(parent: Path, before_s: float) -> int:

@@ -6,6 +6,7 @@ import { Sender } from "./tus.js";
 const RATE_S = 20;
 const SAVE_MS = 800;
 const SAVE_AGAIN_MS = 10000;
+const FOLLOW_MS = 5000;
 const KEPT = "tropa-upload-words:"; // what was typed and has not reached the server yet
 
 const find = (id) => document.getElementById(id);
@@ -173,8 +174,30 @@ class Card {
       this.part("progress").remove();
       this.part("button.gone").hidden = true;
       this.item.dataset.state = "received";
+      setTimeout(() => this.follow(), FOLLOW_MS);
     }
     if (state === "done" || stopped) find("said").textContent = `${this.file.name}: ${said}`;
+  }
+
+  /** Look what becomes of a file that has come: a recording, or a reason why not. */
+  async follow() {
+    let row = {};
+    try {
+      const answer = await fetch(this.api, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.ok) row = await answer.json();
+    } catch {
+      // The link is down; asked again below.
+    }
+    if (row.state === "taken") {
+      const link = document.createElement("a");
+      link.className = "button";
+      link.href = `/recordings/${row.recording_id}`;
+      link.textContent = words.recording;
+      this.part(".actions").prepend(link);
+      this.part(".words").hidden = true;
+      this.part(".state").textContent = words.taken;
+    } else if (row.state === "refused") this.part(".state").textContent = phrase("not_made", { reason: row.reason });
+    else setTimeout(() => this.follow(), document.hidden ? 4 * FOLLOW_MS : FOLLOW_MS);
   }
 
   pause() {
@@ -240,6 +263,7 @@ function add(files) {
 }
 
 const chooser = find("f-file");
+chooser.multiple = true; // without this script the form takes one
 chooser.addEventListener("change", () => {
   add(chooser.files);
   chooser.value = "";

@@ -6,7 +6,7 @@ from datetime import timedelta
 from config import Settings
 from rules.lifecycle import SessionKind
 from rules.rights import Role
-from store import booking, people
+from store import booking, people, uploads
 from store.database import bare_app, utc_now
 from store.models import Session, db
 from workers import upkeep
@@ -62,3 +62,24 @@ def test_lessons_that_nobody_held_end_by_clean_up(tmp_path):
         assert [db.session.get(Session, one.session_id).state for one in made] == ["ended", "booked"]
         db.session.remove()
         db.engine.dispose()
+
+
+def test_uploads_that_nobody_goes_on_with_lose_their_bytes_and_keep_their_words(tmp_path):
+    """The expired one's file and one without a row go; the one that was prolonged stays whole."""
+    settings = Settings.from_env({"TROPA_DATA": str(tmp_path)})
+    now, week = utc_now(), timedelta(days=7)
+    with bare_app(settings).app_context():
+        db.create_all()
+        school = people.create_school("Школа", "Europe/Moscow", now)
+        host = people.add_person("host@tropa.example", "Ведущая", "", [(Role.HOST, school.id)], now)
+        file = uploads.Announced(host.id, school.id, None, "урок.mp4", 10, "Урок")
+        old, kept = (uploads.announce(file, now - timedelta(days=8), week, 9).id for _ in range(2))
+        uploads.progress(kept, 4, now, week)
+        uploads.folder(settings).mkdir()
+        for name in (old, kept, "norowhere000"):
+            for path in uploads.paths(uploads.folder(settings), name):
+                path.write_bytes(b"x")
+        assert upkeep.expire_uploads(settings, now) == 2
+        assert sorted(path.stem for path in uploads.folder(settings).iterdir()) == [kept, kept]
+        assert (uploads.find(old).state, uploads.find(old).title) == ("expired", "Урок")
+        assert upkeep.expire_uploads(settings, now) == 0
