@@ -76,27 +76,34 @@ def look(sources: Sequence[Path], timeline: plan.Timeline, folder: Path, on_prog
     Keyframes alone are decoded where there are enough of them. A segment that ends in damage counts as far as it goes.
     """
     looks: list[Look] = []
-    done_s = 0.0
+    done_s, last = 0.0, None
     for segment in timeline.segments:
         if segment.video_offset_s is not None:
 
             def told(at_s: float, began_s: float = done_s) -> None:
                 on_progress(min(1.0, (began_s + at_s) / timeline.duration_s))
 
-            found: list[Look] = []
+            source, found, grey = sources[segment.index], [], None
             if segment.duration_s > SHORT_S:
-                found = _look_at(sources[segment.index], segment, folder, told, keyframes_only=True)
+                found, grey = _look_at(source, segment, folder, told, last, keyframes_only=True)
             if len(found) * RARE_KEYFRAMES_S < segment.duration_s:
-                found = _look_at(sources[segment.index], segment, folder, told, keyframes_only=False)
+                found, grey = _look_at(source, segment, folder, told, last, keyframes_only=False)
+            last = grey or last
             looks += [_moved(one, done_s) for one in found]
         done_s += segment.duration_s
     return Sight(tuple(looks), content.cuts(looks))
 
 
 def _look_at(
-    source: Path, segment: plan.SegmentPlan, folder: Path, told: Callable[[float], None], *, keyframes_only: bool
-) -> list[Look]:
-    """Look at one segment; times are its own."""
+    source: Path,
+    segment: plan.SegmentPlan,
+    folder: Path,
+    told: Callable[[float], None],
+    before: bytes | None,
+    *,
+    keyframes_only: bool,
+) -> tuple[list[Look], bytes | None]:
+    """Look at one segment after the picture `before`; return the looks, at its own times, and its last picture."""
     frames = folder / "looks.grey"
     times: list[float] = []
 
@@ -116,9 +123,10 @@ def _look_at(
     except child.ChildFailed as failure:
         if failure.code != "damaged":
             raise
+        if not frames.exists():
+            return [], before
     size = samples.LOOK_WIDTH * samples.LOOK_HEIGHT
     found: list[Look] = []
-    before = None
     with frames.open("rb") as file:
         for at_s in times:
             grey = file.read(size)
@@ -127,7 +135,7 @@ def _look_at(
             found.append(content.measure(max(0.0, at_s), grey, before, samples.LOOK_WIDTH))
             before = grey
     frames.unlink()
-    return found
+    return found, before
 
 
 def _moved(one: Look, by_s: float) -> Look:
