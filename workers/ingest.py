@@ -68,6 +68,10 @@ def _take_over(settings: Settings, folder: Path) -> bool:
     except NoSuchSession:
         log.warning("%s belongs to no known session and stays where it is", folder)
         return False
+    except OSError as trouble:
+        db.session.rollback()
+        log.error("%s waits: %s", folder, trouble)
+        return False
     except Exception:  # the boundary of one recording: the folder stays, and is tried again by the next scan
         db.session.rollback()
         log.exception("%s is tried again later", folder)
@@ -95,7 +99,8 @@ def _ingest(settings: Settings, folder: Path) -> str:
         return reason.code
     storage = Files(settings.storage_url)
     for segment in manifest.segments:
-        if storage.put(folder / segment.file, _key(recording_id, segment)).sha256 != segment.sha256:
+        # A sealed segment is never written to again, so where storage is on the same disk it needs no second copy.
+        if storage.adopt(folder / segment.file, _key(recording_id, segment)).sha256 != segment.sha256:
             raise OSError(f"{segment.file} changed on its way into storage")
     takeover.create_recording(_row(manifest, checked, ""), now)
     log.info("took over recording %s of session %s: %.1f s", recording_id, session_id, checked.line.duration_s)
