@@ -147,8 +147,7 @@ def _name(recording: Recording, rendition_id: str) -> str:
 def _disk(state: operations.DiskState) -> dict[str, object]:
     return {
         "name": keepwords.DISKS[state.disk.name],
-        "free": keepwords.size_and_total(state.disk.free_bytes, state.disk.total_bytes),
-        "reserve": words.size(state.reserve_bytes),
+        "room": keepwords.room(state.disk.free_bytes, state.disk.total_bytes, state.reserve_bytes),
         "text": keepwords.disk_level(state.level, state.refused),
         "bad": bool(state.refused),
     }

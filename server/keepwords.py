@@ -80,6 +80,11 @@ def _gone(at: datetime, why: str) -> str:
     return _("removed on %(day)s: its time was over", day=day(at))
 
 
-def size_and_total(free_bytes: int, total_bytes: int) -> str:
-    """Write how much of a disk is free."""
-    return _("%(free)s of %(total)s are free", free=words.size(free_bytes), total=words.size(total_bytes))
+def room(free_bytes: int, total_bytes: int, reserve_bytes: int) -> str:
+    """Write how much of a disk is free, and what is kept in reserve."""
+    return _(
+        "%(free)s of %(total)s are free, %(reserve)s are kept in reserve.",
+        free=words.size(free_bytes),
+        total=words.size(total_bytes),
+        reserve=words.size(reserve_bytes),
+    )

@@ -85,6 +85,7 @@ def recording_list() -> str:
     return render_template(
         "library.html",
         wanted=wanted,
+        may_see_storage=rights.coordinates_anything(actor),
         narrowed=any((wanted.subject, wanted.grade, wanted.school, wanted.first, wanted.last)),
         subjects=library.subjects(actor),
         schools=people.schools(),

@@ -14,12 +14,11 @@ from server.access import current_actor
 BELONGS = {
     "/week": ("/week", "/sessions"),
     "/seminars": ("/seminars",),
-    "/library": ("/library", "/recordings"),
+    "/library": ("/library", "/recordings", "/storage"),
     "/uploads/": ("/uploads",),
     "/schools": ("/schools",),
     "/link-test": ("/link-test",),
     "/people": ("/people", "/invitations"),
-    "/storage": ("/storage",),
 }
 
 
@@ -41,7 +40,7 @@ def items() -> list[Item]:
     if rights.may_book_something(actor):
         found.append(("/uploads/", _("Upload")))
     if rights.coordinates_anything(actor):
-        found += [("/schools", _("Schools")), ("/people", _("People")), ("/storage", _("Storage"))]
+        found += [("/schools", _("Schools")), ("/people", _("People"))]
     here = next((url for url, under in BELONGS.items() if request.path.startswith(under)), "")
     found.append(("/link-test", _("Link test")))
     return [Item(url, text, url == here) for url, text in found]
