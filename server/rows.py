@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from rules import leases
 from rules.lifecycle import RecordingState, RenditionState, SessionKind
 from rules.renditions import SHOWN_RATES_KBPS, VIDEO_KINDS, Kind, download_minutes
 from server import keepwords, words
@@ -109,6 +110,8 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         for rate in (SHOWN_RATES_KBPS if published else ())
     ]
     text = words.rendition_progress(rendition.state, rendition.stage, rendition.percent, rendition.eta_s)
+    if rendition.state == RenditionState.WAITING and rendition.error in leases.PATIENT:
+        text = f"{text}: {words.reason(rendition.error)}"
     if rendition.state == RenditionState.REMOVED:
         text = keepwords.gone(rendition)
     if rendition.state == RenditionState.FAILED:
