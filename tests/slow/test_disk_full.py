@@ -162,10 +162,11 @@ def test_encoding_waits_for_room_and_goes_on(tmp_path: Path, disk: SmallDisk, le
         disk.fill(leave_bytes=leave_kb * 1000)
         stage.start_beat()
         stage.start_worker()
-        refused = Kind.VOICE_OPUS if free_mb == "8" else Kind.VIDEO_SMALL
-        stage.wait(lambda: _waits(stage, refused), "the disk is full, and that is said")
-        if free_mb == "1":
-            stage.wait(lambda: "No space left on device" in stage.log("worker"), "an encoder meets a disk that is full")
+        if free_mb == "8":
+            stage.wait(lambda: _waits(stage, Kind.VOICE_OPUS), "there is too little room, and that is said")
+        else:
+            full = "No space left on device"
+            stage.wait(lambda: full in stage.log("worker") and "disk_full" in stage.log("worker"), "the disk is full")
         assert stage.recording("rec1").state in ("waiting", "working")
         disk.make_room()
         wake(stage)
