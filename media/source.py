@@ -13,6 +13,8 @@ HEADER_BYTES = 20 + WIRE_OVERHEAD_BYTES
 """What a packet weighs on the wire beyond its payload: RTP 12, extension 8, and what lies below."""
 METER_S = 2.0
 METER_STEP_S = 0.25
+METER_STEPS = 10
+"""Steps kept, two more than the mean is made of; the oldest goes, as nobody asks some sources for their rate."""
 PEAK_FADES_PER_S = 0.85
 """A cost follows a rise at once and a fall slowly: a pause of the speaker must not invite a picture in his place."""
 
@@ -21,7 +23,7 @@ class Meter:
     """The rate of a stream on the wire: a sliding mean of METER_S, and its fading peak."""
 
     def __init__(self, now_s: float) -> None:
-        self._steps: deque[tuple[float, int]] = deque()
+        self._steps: deque[tuple[float, int]] = deque(maxlen=METER_STEPS)
         self._began_s = now_s
         self._peak_bps = 0.0
         self._peak_s = now_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from media.forward import Forwarder, Sending
 from media.ingest import Track
 from media.rtc.srtp import SendStream
@@ -112,6 +113,21 @@ def test_a_cost_follows_a_rise_at_once_and_a_fall_slowly() -> None:
     assert abs(speaking - (120 + HEADER_BYTES) * 8 / 0.06) < 0.1 * speaking
     assert 0.8 * speaking < meter.cost_bps(now_s + 1.0) < speaking
     assert meter.cost_bps(now_s + 60.0) < 0.01 * speaking
+
+
+def test_a_meter_that_nobody_asks_keeps_no_more_than_its_mean_needs() -> None:
+    """Low rungs have costs of their own: what was noted of them for an hour must not stay in memory."""
+    meter = Meter(0.0)
+    began_bytes = kept_bytes(meter)
+    for packet in range(60_000):
+        meter.add(100, packet * 0.06)
+    assert kept_bytes(meter) < began_bytes + 4096
+    assert abs(meter.rate_bps(3600.0) - 100 * 8 / 0.06) < 0.2 * 100 * 8 / 0.06
+
+
+def kept_bytes(meter: Meter) -> int:
+    """Return what a meter weighs in memory."""
+    return len(pickle.dumps(meter))
 
 
 def test_timestamps_are_compared_across_the_wrap() -> None:
