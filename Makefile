@@ -8,7 +8,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/message
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run demo test check catalogues clean bench-slowlink bench-fuzz bench-fanout bench-crowd bench-encode
+.PHONY: run demo test check catalogues clean bench-slowlink bench-fuzz bench-fanout bench-crowd bench-encode bench-uploads
 
 run: .venv/run.stamp $(CATALOGUES)
 	@TROPA_STOP_WITH_PARENT=1 exec $(BIN)/python -m supervisor run
@@ -43,6 +43,10 @@ bench-crowd: .venv/dev.stamp
 # Clips are taken from ../shared/media where that is; make bench-encode ARGS="--only webcam --peers kolibri"
 bench-encode: .venv/dev.stamp
 	$(BIN)/python -m bench.encode $(ARGS)
+
+bench-uploads: .venv/dev.stamp
+	@.ci/system-packages
+	$(BIN)/python -m bench.uploads $(ARGS)
 
 # After a text in the code has changed: brings the catalogues up to date; what is new stands there empty.
 catalogues: .venv/run.stamp

@@ -164,7 +164,8 @@ class Receiver:
         if whole is not None:
             self._keep_digest(order.upload_id, part.offset, whole)
         sha256 = ""
-        if result is Result.TAKEN and part.offset == order.length:
+        # However the request ended: whoever asks for the offset now hears that all is there, and sends no more.
+        if part.offset == order.length and result not in (Result.NO_ROOM, Result.FAILED):
             sha256 = await self._whole(order.upload_id, whole)
         return Taken(result, part.offset, sha256)
 

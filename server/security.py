@@ -18,7 +18,10 @@ limiter = Limiter(
     strategy="moving-window",
     application_limits=[lambda: current_app.config["REQUESTS_LIMIT"]],
     # The front door counts by bearer (server/whip.py): after an outage a school knocks each second from one address.
-    application_limits_exempt_when=lambda: request.path.startswith(("/whip/", "/whep/")),
+    # Pieces of uploads have a limit of their own (server/tus.py), so that a fast link does not shut out its pages.
+    application_limits_exempt_when=lambda: (
+        request.path.startswith(("/whip/", "/whep/")) or (request.method == "PATCH" and request.blueprint == "tus")
+    ),
 )
 
 # No inline script or style anywhere: a template that needs data for a script puts it into a JSON block.

@@ -23,12 +23,15 @@ from server.operations.outcome import Trouble
 from server.problems import Problem
 from server.receiving import Order, Result, Taken
 from server.schemas import flat
+from server.security import limiter
 from server.uploadschemas import Announcement, from_metadata
 from store import database
 from store.models import Upload
 
 blueprint = Blueprint("tus", __name__)
 
+PIECES = "6000 per minute"
+"""Of one address: 64 KB each are 52 Mbit/s, and clients on faster links send larger ones or one request."""
 HEADER = "X-Tropa-Upload"
 """Of an answer of Flask's: an Order, as JSON. Whoever has it takes the request's body and then asks `ended`."""
 
@@ -104,6 +107,9 @@ def head(upload_id: str) -> Response:
     row = _there(upload_id)
     response = _facts(row, Response(status=200), operations.offset(row))
     response.headers["Upload-Length"] = str(row.length)
+    if row.state == UploadState.RECEIVING and response.headers["Upload-Offset"] == str(row.length):
+        # The last byte came and the process was killed before it could say so: this client will send nothing more.
+        response.headers[HEADER] = json.dumps(asdict(Order(row.id, row.length, row.length)))
     response.headers["Upload-Metadata"] = tus.metadata_text(
         {"filename": row.filename, "filetype": row.filetype, "title": row.title, "description": row.description}
     )
@@ -112,6 +118,7 @@ def head(upload_id: str) -> Response:
 
 @blueprint.patch("/uploads/<upload_id>")
 @access.signed_in
+@limiter.limit(PIECES)
 def append(upload_id: str) -> Response:
     """Allow bytes to be appended; whether the offset fits is seen when the file is opened."""
     row = _there(upload_id)

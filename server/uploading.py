@@ -53,7 +53,8 @@ class Uploads:
             order = Order(**json.loads(ordered))
             waits = any(name == b"expect" for name, _value in scope["headers"])
             taken = await self._receiver.take(order, receive, waits=waits)
-            answer = await asyncio.to_thread(self._ended, scope, order, taken, creates)
+            ended = await asyncio.to_thread(self._ended, scope, order, taken, creates)
+            answer = _without_order(answer) if scope["method"] == "HEAD" else ended
             if taken.result is Result.GONE:
                 return None
         elif scope["method"] == "DELETE" and answer.status == 204:
@@ -77,6 +78,10 @@ class Uploads:
             response = self._app.process_response(self._app.make_response(response))
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
         return Answer(response.status_code, headers, bytearray(response.get_data()))
+
+
+def _without_order(answer: Answer) -> Answer:
+    return Answer(answer.status, [pair for pair in answer.headers if pair[0] != ORDER], answer.body)
 
 
 def _overridden(scope: dict) -> dict:

@@ -61,6 +61,12 @@ async def test_what_came_before_a_cut_counts(receiver: Receiver, tmp_path: Path)
     assert uploadfile.offset(tmp_path, ID) == 777
 
 
+async def test_a_cut_behind_the_last_byte_finds_the_file_whole(receiver: Receiver):
+    """Its sender asks for the offset, hears that all is there and never comes back, so it must be whole now."""
+    taken = await receiver.take(order(0), body(FILE, cut=True))
+    assert (taken.result, taken.offset, taken.sha256) == (Result.GONE, len(FILE), SHA256)
+
+
 async def test_a_piece_with_a_checksum_counts_whole_or_not_at_all(receiver: Receiver, tmp_path: Path):
     """A wrong digest and a cut cost that piece; the next right one goes on from the same place."""
     await receiver.take(order(0), body(FILE[:50]))

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
 
 from bench import tusclients
 from bench.cutlink import CutLink, Link
@@ -94,6 +95,16 @@ def test_official_clients_get_a_file_through_cuts_and_a_kill(web: WebServer, key
     assert uploads.part_path(web.settings, row.id).read_bytes() == film.read_bytes()
 
 
+def violations(page: Page) -> list[tuple[str, str]]:
+    """Ask axe what of WCAG level A or AA a page breaks at the smallest screen, and whether it is too wide for that."""
+    page.set_viewport_size({"width": 360, "height": 740})
+    levels = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = Axe().run(page, options=levels).response["violations"]
+    named = [(violation["id"], violation["nodes"][0]["html"]) for violation in found]
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return [*named, ("wide", "html")] if wide else named
+
+
 def test_the_page_goes_on_after_a_cut_and_a_reload(web: WebServer, keys, film: Path):
     """Title and description are on the server before the bytes; the same file chosen again goes on where it was."""
     with sync_playwright() as playwright, CutLink(("127.0.0.1", web.port), Link(bytes_per_s=150_000), 1) as link:
@@ -111,12 +122,14 @@ def test_the_page_goes_on_after_a_cut_and_a_reload(web: WebServer, keys, film: P
         page.wait_for_selector(".kept:text('Saved.')", timeout=PATIENCE_MS)
         assert (newest(web).title, newest(web).description) == ("Rivers", "Volga, Lena, Yenisey")
         wait_until(lambda: newest(web).offset > 300_000, 60, "some of the file is there")
+        assert violations(page) == []
         link.refuses = True
         link.cut()
         page.wait_for_selector(".state:text('The link broke')", timeout=PATIENCE_MS)
         link.refuses = False
         page.reload(timeout=PATIENCE_MS)
         page.wait_for_selector(".state:text('Choose the same file again to go on')", timeout=PATIENCE_MS)
+        assert violations(page) == []
         there = newest(web).offset
         page.set_input_files("#f-file", film)
         page.wait_for_selector("#uploads li[data-state=received]:has-text('Rivers')", timeout=PATIENCE_MS)
