@@ -114,6 +114,11 @@ def lease_owner() -> str:
     return f"{_realm()}:{pid}:{_started(pid)}"
 
 
+def worker_scope() -> str:
+    """Name the worker that this pool process belongs to."""
+    return f"{_realm()}:{os.getppid()}"
+
+
 def is_dead(owner: str) -> bool:
     """Tell whether a lease's owner is known to be gone; of processes elsewhere nothing is known, so they are not."""
     realm, _, rest = owner.partition(":")

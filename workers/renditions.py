@@ -87,13 +87,13 @@ def next_up() -> list[Next]:
 
 
 def work_on(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:
-    """Make what there is of one sort, if this machine has a place free for it; tell whether any work was done.
+    """Make what there is of one sort, if this worker has a place free for it; tell whether any work was done.
 
     A message says no more than that there is work; the database says what comes first by now. `tell` sends messages to
     others when there is work for them too.
     """
     places = settings.worker_processes if sort == PICTURE else 1
-    with slots.place(settings.data / "run" / "places", sort, places) as free:
+    with slots.place(alive.worker_scope(), sort, places) as free:
         until_s, done = time.monotonic() + KEEP_ON_S, False
         while free and not alive.is_stopping() and time.monotonic() < until_s and _one(settings, sort, tell):
             done = True

@@ -1,29 +1,31 @@
-"""Places for encoders on this machine: so many pictures and one voice at a time, so that a live lesson keeps its share.
+"""Places for encoders of one worker: so many pictures and one voice at a time, so that a live lesson keeps its share.
 
-A place is a lock on a file. The system frees it when its holder dies, however it dies.
+A place is a name in the kernel (abstract UNIX socket, unix(7)). It is free again when its holder dies, however it dies,
+and leaves nothing in any folder.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 
 @contextlib.contextmanager
-def place(folder: Path, name: str, places: int) -> Iterator[bool]:
-    """Take one of the places of this name for as long as the block runs; gives False at once where all are taken."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        for number in range(places):
-            # The folder may be shared by several machines, the processor is not.
-            file = held.enter_context((folder / f"{name}-{socket.gethostname()}-{number}.lock").open("w"))
+def place(scope: str, name: str, places: int) -> Iterator[bool]:
+    """Take one of the places of this name for as long as the block runs; gives False at once where all are taken.
+
+    `scope` names whose places they are, at most 60 characters.
+    """
+    for number in range(places):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                held.bind(f"\0tropa:{scope}:{name}:{number}")
+            except OSError as trouble:
+                if trouble.errno != errno.EADDRINUSE:
+                    raise
                 continue
             yield True
             return
-        yield False
+    yield False

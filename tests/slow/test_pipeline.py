@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 import redis
 
 from rules.renditions import Kind
-from tests.slow import lessonmedia
+from tests.slow import killing, lessonmedia
 from tests.slow.workstage import WorkStage
 from workers import probe
 
@@ -119,6 +120,18 @@ def test_what_a_killed_pool_process_left_is_made_again_once(stage, long):
     psutil.Process(encoder.ppid()).kill()
     assert_published_once(stage, "rec1", VOICE + PICTURES, SECONDS)
     assert "died; somebody else goes on" in stage.log("worker")
+
+
+def test_kills_at_random_moments_cost_time_and_nothing_else(tmp_path):
+    """Seven kills of workers, pool processes and encoders: every file is published once, and nothing is left over."""
+    film = lessonmedia.lesson(tmp_path / "film.mp4", 100, size="320x180")
+    with WorkStage(tmp_path, free_port(), TROPA_WORKER_PROCESSES="2") as stage:
+        lessonmedia.seal(stage.data, stage.session_id, "rec1", [film])
+        stage.start_beat()
+        stage.start_worker()
+        killing.kill_at_random(stage, random.Random(4), 7, 2.0, "rec1")
+        stage.wait_for_state("rec1", "published")
+        stage.wait(lambda: killing.left_over(stage, "rec1") == [], "nothing is left over", patience_s=30)
 
 
 def test_a_killed_redis_costs_no_file_and_no_attempt(stage, long):

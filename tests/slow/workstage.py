@@ -47,6 +47,7 @@ class WorkStage:
         self.data = self.settings.data
         self._app = bare_app(self.settings)
         self._processes: list[subprocess.Popen] = []
+        self.workers: list[subprocess.Popen] = []
         self.redis: subprocess.Popen | None = None
 
     def __enter__(self) -> WorkStage:
@@ -94,21 +95,32 @@ class WorkStage:
         client = redis.Redis(port=self.port)
         self.wait(lambda: _answers(client), "Redis answers")
 
-    def start_worker(self) -> subprocess.Popen:
-        """Start one worker; it works as soon as messages come."""
+    def start_worker(self, *, processors: set[int] | None = None, **more: str) -> subprocess.Popen:
+        """Start one worker, on these processors alone where they are given; it works as soon as messages come."""
         plain = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
-        return self._start([sys.executable, "-m", "celery", "-A", "workers.app", "worker", *plain], "worker")
+        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *plain]
+        if processors is not None:
+            command = ["taskset", "--cpu-list", ",".join(map(str, sorted(processors))), *command]
+        worker = self._start(command, "worker", **more)
+        self.workers.append(worker)
+        return worker
+
+    def restart_dead_workers(self) -> None:
+        """Start a worker in the place of each that has died."""
+        for worker in [one for one in self.workers if one.poll() is not None]:
+            self.workers.remove(worker)
+            self.start_worker()
 
     def start_beat(self) -> subprocess.Popen:
         """Start one beat."""
         return self._start([sys.executable, "-m", "celery", "-A", "workers.app", "beat", "--pidfile", ""], "beat")
 
-    def _start(self, command: list[str], name: str) -> subprocess.Popen:
+    def _start(self, command: list[str], name: str, **more: str) -> subprocess.Popen:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **more},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -169,14 +181,14 @@ class WorkStage:
         with self.rows():
             return db.session.get_one(Session, self.session_id).state
 
-    def wait_for_state(self, recording_id: str, state: str) -> Recording:
+    def wait_for_state(self, recording_id: str, state: str, patience_s: float = PATIENCE_S) -> Recording:
         """Wait until a recording is in this state and return it."""
 
         def reached() -> bool:
             row = self.recording(recording_id)
             return row is not None and row.state == state
 
-        self.wait(reached, f"recording {recording_id} is {state}")
+        self.wait(reached, f"recording {recording_id} is {state}", patience_s=patience_s)
         row = self.recording(recording_id)
         assert row is not None
         return row

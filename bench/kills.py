@@ -1,0 +1,72 @@
+"""Kill workers at random, again and again, while one lesson is made into files; then look at what was published.
+
+    .venv/bin/python -m bench.kills [--kills 50] [--minutes 4] [--seed 1]
+
+Kills -9 workers, pool processes and encoders, whichever chance picks, and starts workers again. Prints what was hit and
+what is wrong, and writes bench/results/kills.json. Ends with 1 where anything is wrong or was published twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.processcost import machine
+from tests.slow import killing, lessonmedia
+from tests.slow.workstage import WorkStage
+
+RESULTS = Path(__file__).parent / "results" / "kills.json"
+
+
+def main() -> int:
+    """Make a lesson, kill, wait, look, write."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--minutes", type=float, default=4.0)
+    options.add_argument("--pause", type=float, default=4.0, help="mean pause between two kills, seconds")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--port", type=int, default=31410)
+    given = options.parse_args()
+    rng = random.Random(given.seed)
+    with tempfile.TemporaryDirectory(prefix="tropa-kills-") as place:
+        folder = Path(place)
+        film = lessonmedia.lesson(folder / "lesson.mp4", 60 * given.minutes, size="320x180")
+        with WorkStage(folder, given.port, TROPA_WORKER_PROCESSES="2") as stage:
+            lessonmedia.seal(stage.data, stage.session_id, "rec1", [film])
+            stage.start_beat()
+            stage.start_worker()
+            began_s = time.monotonic()
+            hit = killing.kill_at_random(stage, rng, given.kills, given.pause, "rec1")
+            killed_s = time.monotonic() - began_s
+            stage.wait_for_state("rec1", "published", patience_s=1800)
+            took_s = time.monotonic() - began_s
+            with contextlib.suppress(AssertionError):
+                stage.wait(lambda: not killing.left_over(stage, "rec1"), "nothing is left over", patience_s=60)
+            wrong = killing.left_over(stage, "rec1")
+            rows = stage.recording("rec1").renditions
+            deaths = stage.log("worker").count("died; somebody else goes on")
+    result = {
+        "machine": machine(),
+        "lesson_s": 60 * given.minutes,
+        "kills": sum(count for what, count in hit.items() if not what.startswith("while")),
+        "hit": dict(sorted(hit.items())),
+        "leases_of_the_dead": deaths,
+        "killing_s": round(killed_s),
+        "published_after_s": round(took_s),
+        "files": {row.kind: {"bytes": row.bytes, "duration_s": row.duration_s} for row in rows},
+        "wrong": wrong,
+    }
+    print(json.dumps(result, indent=1, ensure_ascii=False))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

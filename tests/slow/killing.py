@@ -1,0 +1,73 @@
+"""Kill workers at random, as power cuts, the kernel's memory killer and impatient people do, and see what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import signal
+import time
+from collections import Counter
+
+import psutil
+
+from tests.slow.workstage import WorkStage
+from workers import probe
+
+
+def victims(stage: WorkStage) -> list[psutil.Process]:
+    """List the workers of a stage, their pool processes and their encoders; the first one of a worker is itself."""
+    found = []
+    for worker in stage.workers:
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(worker.pid)
+            found += [parent, *parent.children(recursive=True)]
+    return found
+
+
+def kill_at_random(stage: WorkStage, rng: random.Random, count: int, mean_s: float, recording_id: str) -> Counter:
+    """Kill -9 this many processes, each after a random pause, and start workers again that died; tell what they did.
+
+    Ends early when the recording is published.
+    """
+    doing: Counter = Counter()
+    for _ in range(count):
+        time.sleep(rng.expovariate(1 / mean_s))
+        row = stage.recording(recording_id)
+        if row is not None and row.state == "published":
+            break
+        stages = {one.stage for one in row.renditions if one.stage} if row is not None else {"taking over"}
+        with contextlib.suppress(psutil.Error):
+            victim = rng.choice(victims(stage))
+            is_encoder = "ffmpeg" in victim.name()
+            is_parent = victim.pid in {worker.pid for worker in stage.workers}
+            victim.send_signal(signal.SIGKILL)
+            doing["encoder" if is_encoder else "worker" if is_parent else "pool process"] += 1
+            doing.update(f"while: {stage}" for stage in stages or {"between"})
+        stage.restart_dead_workers()
+    return doing
+
+
+def left_over(stage: WorkStage, recording_id: str) -> list[str]:
+    """Say what is wrong with a recording that should be published once, whole, with nothing left beside it."""
+    recording = stage.recording(recording_id)
+    found = [f"{row.kind} is {row.state}: {row.error}" for row in recording.renditions if row.state != "published"]
+    root = stage.data / "files"
+    for row in recording.renditions:
+        if row.state == "published":
+            content = (root / row.key).read_bytes()
+            if (len(content), hashlib.sha256(content).hexdigest()) != (row.bytes, row.sha256):
+                found.append(f"{row.key} is not what was published")
+            decoded = probe.decode(root / row.key)
+            if decoded.errors:
+                found.append(f"{row.key}: {decoded.errors} frames cannot be decoded")
+    wanted = {segment["key"] for segment in recording.segments} | {row.key for row in recording.renditions}
+    found += [f"{key} is left in storage" for key in sorted(stage.stored() - wanted)]
+    found += [f"{key} is missing" for key in sorted(wanted - stage.stored())]
+    found += [f"{path} is left" for path in sorted((stage.data / "tmp").iterdir())]
+    found += [f"{path} is left" for path in sorted((stage.data / "live").glob("*/*"))]
+    found += [f"piece {piece.id} is left" for piece in stage.pieces(recording_id)]
+    published = stage.log("worker").count("] published ")
+    if published != len(recording.renditions):
+        found.append(f"{published} publications of {len(recording.renditions)} files")
+    return found
