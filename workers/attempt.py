@@ -24,7 +24,7 @@ from rules.renditions import Kind
 from store.files import NoSuchFile
 from store.models import db
 from workers import alive
-from workers.child import ChildFailed
+from workers.child import ChildFailed, ChildKilled
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,10 @@ class Attempt:
             log.info("%s waits for the next worker", self.name)
         except Refused as refusal:
             self._give_up(refusal.code, str(refusal), permanent=refusal.permanent)
+        except ChildKilled as death:
+            db.session.rollback()
+            self.bury()
+            log.warning("%s: %s; it is done again", self.name, death)
         except ChildFailed as failure:
             self._give_up(failure.code, failure.tail)
         except NoSuchFile as missing:
@@ -116,6 +120,10 @@ class Attempt:
 
     def release(self) -> None:
         """Give the work back uncounted."""
+        raise NotImplementedError
+
+    def bury(self) -> None:
+        """Give the work back as after the death of its worker."""
         raise NotImplementedError
 
     def fail(self, code: str, *, permanent: bool) -> None:

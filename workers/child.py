@@ -29,12 +29,20 @@ class ChildFailed(Exception):
         self.tail = tail
 
 
+class ChildKilled(Exception):
+    """A program that somebody else ended: the kernel for lack of memory, an administrator. Its work is not to blame."""
+
+
+# What comes from outside; a program that ends by a fault of its own has other signals.
+FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
 def run(
     command: Sequence[str], limit_s: float, on_output: Callable[[bytes], None], on_tick: Callable[[], None]
 ) -> None:
     """Run a program to its end: on_output gets its output piece by piece, on_tick comes about once a second.
 
-    Whatever either raises ends the program and goes on to the caller. Raises ChildFailed.
+    Whatever either raises ends the program and goes on to the caller. Raises ChildFailed, ChildKilled.
     """
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
@@ -53,6 +61,8 @@ def run(
                 child.kill()
             child.wait()
             child.stdout.close()
+        if -child.returncode in FROM_OUTSIDE:
+            raise ChildKilled(f"{command[0].rpartition('/')[2]} was ended by signal {-child.returncode}")
         if child.returncode != 0:
             tail = _tail(errors)
             code = "disk_full" if "No space left on device" in tail else "damaged"

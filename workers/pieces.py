@@ -47,6 +47,10 @@ class PieceAttempt(Attempt):
         """Give the piece back uncounted."""
         pieces.release(self.work.id, self.owner)
 
+    def bury(self) -> None:
+        """Give the piece back as after a death."""
+        pieces.end_lease(self.work.id, self.owner, database.utc_now())
+
     def fail(self, code: str, *, permanent: bool) -> None:
         """Give the piece back with a reason, after too many the whole file."""
         work = self.work

@@ -185,6 +185,10 @@ class FileAttempt(Attempt):
         """Give the file back uncounted."""
         recordings.release(self.work.rendition_id, self.owner)
 
+    def bury(self) -> None:
+        """Give the file back as after a death."""
+        recordings.end_lease(self.work.rendition_id, self.owner, database.utc_now())
+
     def fail(self, code: str, *, permanent: bool) -> None:
         """Give the file back with a reason, or leave it failed."""
         now = database.utc_now()
