@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+
 from media.forward import Forwarder, Sending
 from media.ingest import Track
 from media.rtc.srtp import SendStream
