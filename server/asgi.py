@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,15 +31,19 @@ def build(settings: Settings) -> Starlette:
     flask_app = create_app(settings)
     events, feed = onair.build(flask_app, settings)
     shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, ROUTES), opener(settings))
+    front = Uploads(flask_app, settings, shell)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         feed.start()
+        completing = asyncio.create_task(front.complete())
         yield
+        completing.cancel()
+        await asyncio.gather(completing, return_exceptions=True)
         await feed.stop()
         shell.close()
 
-    routes = [Mount("/events", app=events), Mount("", app=Uploads(flask_app, settings, shell))]
+    routes = [Mount("/events", app=events), Mount("", app=front)]
     return Starlette(routes=routes, middleware=[Middleware(OriginForm)], lifespan=lifespan)
 
 

@@ -7,23 +7,27 @@ import json
 import re
 from pathlib import Path
 
+import structlog
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
 from config import Settings
 from rules.space import Work
-from server import problems, tus
+from server import problems, tus, uploadfile
 from server.intake import Receive
+from server.operations import uploads as operations
 from server.receiving import Order, Receiver, Result, Taken
 from server.shell import Answer, Send, Shell
-from store import space, uploads
+from store import database, space, uploads
 from store.database import ID_CHARS
 
 PATH = re.compile(rf"/uploads/([0-9a-z]{{{ID_CHARS}}})?")
 METHODS = ("OPTIONS", "HEAD", "PATCH", "DELETE")
 OVERRIDE = b"x-http-method-override"
 ORDER = tus.HEADER.lower().encode()
+log = structlog.get_logger("server.uploading")
 # Who asks and in which language: all that the end of a request depends on.
 KEPT = (b"authorization", b"cookie", b"accept", b"accept-language", b"host", b"tus-resumable")
 
@@ -64,6 +68,26 @@ class Uploads:
         body = b"" if scope["method"] == "HEAD" else bytes(answer.body)
         await send({"type": "http.response.body", "body": body})
 
+    async def complete(self) -> None:
+        """Hand over files that were whole when the process was killed; run once, at the start."""
+        try:
+            for order in await asyncio.to_thread(self._whole):
+                taken = await self._receiver.take(order, _nothing_more)
+                if taken.sha256:
+                    await asyncio.to_thread(self._note_whole, order.upload_id, taken.sha256)
+        except (SQLAlchemyError, OSError) as error:
+            # Nothing is lost: whoever asks for the offset of such a file hands it over too.
+            log.error("uploads_not_completed", reason=str(error))
+
+    def _whole(self) -> list[Order]:
+        with self._app.app_context():
+            waiting = uploads.unfinished()
+        return [Order(id, length, length) for id, length in waiting if uploadfile.offset(self._folder, id) == length]
+
+    def _note_whole(self, upload_id: str, sha256: str) -> None:
+        with self._app.app_context():
+            operations.finish(upload_id, sha256, database.utc_now())
+
     def _ended(self, scope: dict, order: Order, taken: Taken, created: bool) -> Answer:
         """Write the end of a request down and answer it, as a view would. Blocks."""
         kept = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name in KEPT]
@@ -78,6 +102,10 @@ class Uploads:
             response = self._app.process_response(self._app.make_response(response))
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
         return Answer(response.status_code, headers, bytearray(response.get_data()))
+
+
+async def _nothing_more() -> dict:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _without_order(answer: Answer) -> Answer:

@@ -127,6 +127,12 @@ def of_session(session_id: str) -> list[Upload]:
     return list(db.session.scalars(query))
 
 
+def unfinished() -> list[tuple[str, int]]:
+    """List (id, length) of every upload whose last byte has not been noted."""
+    query = select(Upload.id, Upload.length).where(Upload.state.in_(UNFINISHED))
+    return [(upload_id, length) for upload_id, length in db.session.execute(query)]
+
+
 def describe(upload_id: str, now: datetime, words: Mapping[str, object]) -> Upload | None:
     """Change what is written about a file, of EDITABLE, until a recording was made of it; None where it is too late."""
     with write() as session:

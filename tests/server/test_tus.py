@@ -180,17 +180,22 @@ async def test_an_announcement_that_cannot_be_used_is_refused(sender: Sender, ap
         assert uploads.promised_bytes() == 0
 
 
-async def test_a_file_that_was_whole_when_the_server_was_killed_is_handed_over(sender: Sender, app: Flask):
-    """The row knows nothing of the last bytes yet; asking for the offset is what the client does next."""
-    url = await sender.announce()
+@pytest.mark.parametrize("asked_for", [True, False])
+async def test_a_file_that_was_whole_when_the_server_was_killed_is_handed_over(sender, app, site, asked_for):
+    """The row knows nothing of the last bytes yet; by the client that asks for the offset, or by the next start."""
+    url, other = await sender.announce(), await sender.announce()
     part, mark = uploads.paths(uploads.folder(app.config["TROPA"]), url.rpartition("/")[2])
     part.parent.mkdir(exist_ok=True)
     part.write_bytes(FILE)
     mark.write_text(json.dumps({"committed": len(FILE), "boot": "", "checked": False}))
-    asked = await sender.tus("HEAD", url)
-    assert (asked.status, asked.headers["upload-offset"]) == (200, str(len(FILE)))
-    assert "x-tropa-upload" not in asked.headers
+    if asked_for:
+        asked = await sender.tus("HEAD", url)
+        assert (asked.status, asked.headers["upload-offset"]) == (200, str(len(FILE)))
+        assert "x-tropa-upload" not in asked.headers
+    else:
+        await site.complete()
     row = row_of(app, url)
+    assert row_of(app, other).state == "receiving"
     assert (row.state, row.sha256) == ("received", hashlib.sha256(FILE).hexdigest())
 
 
