@@ -86,8 +86,9 @@ def _intake(settings: Settings, row: Upload) -> bool:
     if row.length == 0:
         return _refuse(row, intake.Trouble.EMPTY)
     if not path.is_file():
-        # Another machine's disk may have it; of this one's own uploads the folder is here.
-        log.error("upload %s: its file is not on this machine", row.id)
+        # Another machine took it and has it on its disk; a worker runs there too.
+        if path.parent.is_dir():
+            log.error("upload %s: its file is not on this machine", row.id)
         return False
     earlier = takeupload.same_file(row)
     if earlier is not None and _digest(path) == row.sha256 and takeupload.take_as(row.id, earlier, database.utc_now()):

@@ -93,7 +93,11 @@ def source_sizes(recording: Recording) -> list[str]:
 def may_retry(recording: Recording, actor: Actor, facts: RecordingFacts) -> bool:
     """Tell whether there is something to try again and the actor may ask for it."""
     ended = (RenditionState.FAILED, RenditionState.CANCELLED)
-    return any(row.state in ended for row in recording.renditions) and rights.may_retry_recording(actor, facts)
+    return (
+        recording.source_removed_at is None
+        and any(row.state in ended for row in recording.renditions)
+        and rights.may_retry_recording(actor, facts)
+    )
 
 
 def retry(recording_id: str, actor: Actor) -> Recording:

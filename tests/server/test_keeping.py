@@ -110,5 +110,7 @@ def test_originals_come_back_to_those_who_may_have_them(town: Town) -> None:
 def test_coordinators_are_told_what_waits_for_room(town: Town, monkeypatch) -> None:
     """A disk below its reserve is said in words on the page of storage."""
     monkeypatch.setattr("store.space.reserve", lambda _settings: Reserve(1 << 60, 0))
-    said = town.client("coordinator").get("/storage").get_data(as_text=True)
-    assert "Too little room. Waiting for it: uploads, the making of files" in said
+    for path in ("/storage", "/"):
+        said = town.client("coordinator").get(path).get_data(as_text=True)
+        assert "Too little room. Waiting for it: uploads, the making of files" in said
+    assert "Too little room" not in town.client("teacher").get("/").get_data(as_text=True)
