@@ -38,6 +38,7 @@ from workers import probe
 pytestmark = pytest.mark.slow
 
 MB = 1_000_000
+PATIENCE_S = 600
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_encoding_waits_for_room_and_goes_on(tmp_path: Path, disk: SmallDisk, le
     """Neither the guard's refusal nor a disk that is full in mid-encode costs an attempt or leaves anything behind."""
     free_mb = "8" if leave_kb == 3000 else "1"
     with WorkStage(disk.folder, free_port(), TROPA_FREE_MB=free_mb, TROPA_FREE_PERCENT="0") as stage:
-        segment = lessonmedia.lesson(tmp_path / "segment.mp4", 20, size="1280x720")
+        segment = lessonmedia.lesson(tmp_path / "segment.mp4", 10, size="854x480")
         lessonmedia.seal(stage.data, stage.session_id, "rec1", [segment])
         disk.fill(leave_bytes=leave_kb * 1000)
         stage.start_beat()
@@ -170,7 +171,8 @@ def test_encoding_waits_for_room_and_goes_on(tmp_path: Path, disk: SmallDisk, le
         assert stage.recording("rec1").state in ("waiting", "working")
         disk.make_room()
         wake(stage)
-        recording = stage.wait_for_state("rec1", "published")
+        stage.wait(lambda: stage.recording("rec1").state == "published", "every file is made", PATIENCE_S)
+        recording = stage.recording("rec1")
         for row in recording.renditions:
             assert row.state == "published", (row.kind, row.state, row.error)
             content = (stage.data / "files" / row.key).read_bytes()
