@@ -66,6 +66,9 @@ class Settings:
     link_tests_per_person: int
     link_tests_per_school: int
     link_tests_kept: int
+    deck_mb: int
+    deck_pages: int
+    captions_kb: int
     worker_processes: int
     cache_mb: int
     free_mb: int
@@ -113,6 +116,9 @@ class Settings:
             link_tests_per_person=_int(env, "TROPA_LINK_TESTS_PER_PERSON", 10, 1, 1000),
             link_tests_per_school=_int(env, "TROPA_LINK_TESTS_PER_SCHOOL", 20, 1, 1000),
             link_tests_kept=_int(env, "TROPA_LINK_TESTS_KEPT", 50, 1, 1000),
+            deck_mb=_int(env, "TROPA_DECK_MB", 30, 1, 1000),
+            deck_pages=_int(env, "TROPA_DECK_PAGES", 300, 1, 2000),
+            captions_kb=_int(env, "TROPA_CAPTIONS_KB", 1024, 16, 10_240),
             worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 1, 1, 64),
             cache_mb=_int(env, "TROPA_CACHE_MB", 10_000, 100, 10_000_000),
             free_mb=_int(env, "TROPA_FREE_MB", 1000, 1, 10_000_000),

@@ -10,8 +10,9 @@ when no file at all could be made of it. Somebody may ask for a failed or partly
 A rendition waits, is encoded, verified, and published exactly once. One whose picture is made in pieces stands at
 "pieces" while workers make them; encoding then means putting them together. A worker that dies or meets trouble that
 may pass puts it back to waiting; after too many attempts it has failed. Whoever may, cancels what is not published.
-Failed and cancelled last until somebody asks for another try. Published ends only when the file is removed, by policy
-or by a person; while the source is there, it can be made again.
+Failed and cancelled last until somebody asks for another try. Published ends when the file is removed, by policy or by
+a person (while the source is there, it can be made again), or when what it is made of has changed (captions of a lesson
+pack): then it waits again, and the file before stays until the next one is there.
 
 A piece (the plan of a lesson, or a stretch of one file's picture) waits, is worked on, and is done; when its file is
 published, cancelled or has failed, the piece is dropped, and goes when what it left in storage is removed.
@@ -113,7 +114,7 @@ RENDITION: Mapping[RenditionState, frozenset[RenditionState]] = {
     RenditionState.PIECES: _ENDS | {RenditionState.ENCODING, RenditionState.WAITING},
     RenditionState.ENCODING: _ENDS | {RenditionState.VERIFYING, RenditionState.WAITING},
     RenditionState.VERIFYING: _ENDS | {RenditionState.PUBLISHED, RenditionState.WAITING},
-    RenditionState.PUBLISHED: frozenset({RenditionState.REMOVED}),
+    RenditionState.PUBLISHED: frozenset({RenditionState.REMOVED, RenditionState.WAITING}),
     RenditionState.FAILED: frozenset({RenditionState.WAITING}),
     RenditionState.CANCELLED: frozenset({RenditionState.WAITING}),
     RenditionState.REMOVED: frozenset({RenditionState.WAITING}),

@@ -22,14 +22,16 @@ class Kind(StrEnum):
 
     VOICE_OPUS = "voice_opus"
     VOICE_AAC = "voice_aac"
+    PACK = "pack"
     VIDEO_SMALL = "video_small"
     VIDEO_COMPAT = "video_compat"
     SOURCE = "source"
 
 
 # Smallest first: the voice of a lesson is on the page while its picture is still being made.
-ORDER = (Kind.VOICE_OPUS, Kind.VOICE_AAC, Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)
+ORDER = (Kind.VOICE_OPUS, Kind.VOICE_AAC, Kind.PACK, Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)
 VIDEO_KINDS = frozenset({Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT})
+VOICE_KINDS = frozenset({Kind.VOICE_OPUS, Kind.VOICE_AAC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Container:
 CONTAINERS = {
     Kind.VOICE_OPUS: Container("opus", "audio/ogg; codecs=opus", "ogg"),
     Kind.VOICE_AAC: Container("m4a", "audio/mp4", "mp4"),
+    Kind.PACK: Container("zip", "application/zip", ""),
     # MP4 rather than WebM, so that one player and one seek table serve both videos; AV1 and Opus are at home in it.
     Kind.VIDEO_SMALL: Container("mp4", "video/mp4", "mp4"),
     Kind.VIDEO_COMPAT: Container("mp4", "video/mp4", "mp4"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from rules.renditions import Kind
 from server import access
 from server.links import public_link
 from server.manifestdoc import METALINK_TYPE
@@ -21,6 +22,8 @@ blueprint = Blueprint("files", __name__)
 
 # A file never changes under its address; it is kept by the reader alone, as others may not be allowed to see it.
 CACHE = "private, max-age=604800, immutable"
+# A lesson pack does: it is made anew when captions change, and its ETag with it.
+CACHE_RENEWED = "private, no-cache"
 
 
 @blueprint.record_once
@@ -53,8 +56,8 @@ def download(rendition_id: str, name: str) -> AnyResponse:
 def stored_answer(rendition: Rendition) -> Response:
     """Answer with a published file's bytes, whole or in part, and the way to its manifest."""
     opener = current_app.extensions["tropa_files"].open
-    response = stored_file(rendition.key, rendition.bytes, rendition.sha256, rendition.content_type, opener)
-    response.headers["Cache-Control"] = CACHE
+    response = stored_file(rendition.file_key, rendition.bytes, rendition.sha256, rendition.content_type, opener)
+    response.headers["Cache-Control"] = CACHE_RENEWED if rendition.kind == Kind.PACK else CACHE
     response.headers.update(describedby(rendition))
     return response
 

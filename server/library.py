@@ -174,9 +174,9 @@ def cancel(recording_id: str) -> Response:
 
 
 def _row(recording: Recording, whose: deliveries.ForSchool | None) -> dict[str, str]:
-    sizes = {row.kind: row.bytes for row in recording.renditions if row.state == RenditionState.PUBLISHED}
+    sizes = {row.kind: row.bytes for row in recording.renditions if row.is_available}
     parts = []
-    for kind, text in ((Kind.VOICE_OPUS, _("voice")), (Kind.VIDEO_SMALL, _("video"))):
+    for kind, text in ((Kind.VOICE_OPUS, _("voice")), (Kind.PACK, _("lesson pack")), (Kind.VIDEO_SMALL, _("video"))):
         if kind in sizes:
             parts.append(f"{text} {words.size(sizes[kind])}")
     length = words.duration(recording.duration_s) if recording.duration_s else ""

@@ -51,6 +51,7 @@ class FileRow:
     sha256: str
     manifest: str
     text: str
+    renewed: bool
     running: bool
     percent: float
 
@@ -104,7 +105,8 @@ def gap_texts(recording: Recording) -> list[str]:
 
 def file_row(rendition: Rendition, url: str) -> FileRow:
     """Dress one file of a recording for a page."""
-    published = rendition.state == RenditionState.PUBLISHED
+    # One that is made anew (a pack whose captions changed) can be had until the next one is there.
+    published = rendition.is_available
     times = [
         {"rate": str(rate), "text": words.minutes(download_minutes(rendition.bytes, rate))}
         for rate in (SHOWN_RATES_KBPS if published else ())
@@ -125,6 +127,7 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         sha256=rendition.sha256,
         manifest=f"/manifests/{rendition.id}" if published else "",
         text=text,
+        renewed=published and rendition.state != RenditionState.PUBLISHED,
         running=rendition.state in RUNNING,
         percent=round(rendition.percent, 1),
     )

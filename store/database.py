@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.orm import Session as OrmSession
 
 from config import Settings
-from store import deliverymodels, piecemodels  # noqa: F401 - tables that foreign keys and migrations must know of
+from store import deliverymodels, lessontables, piecemodels  # noqa: F401 - tables that foreign keys and migrations must know of
 from store.models import db
 
 MIGRATIONS = Path(__file__).with_name("migrations")

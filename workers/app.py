@@ -19,6 +19,7 @@ from workers import alive, plan, renditions
 SCAN_EVERY_S = 5
 SWEEP_EVERY_S = 10
 MAIL_EVERY_S = 30
+DECKS_EVERY_S = 15
 DELETE_EVERY_S = 60
 CLEAN_EVERY_S = 3600
 # Redis hands a message out again when it was not acknowledged for this long; leases keep that harmless.
@@ -86,6 +87,7 @@ def _configure(made: Celery) -> None:
                 ("workers.ingest.scan", SCAN_EVERY_S),
                 ("workers.uploads.scan", SCAN_EVERY_S),
                 ("workers.renditions.sweep", SWEEP_EVERY_S),
+                ("workers.decks.render", DECKS_EVERY_S),
                 ("workers.mail.send_due", MAIL_EVERY_S),
                 ("workers.keeping.delete", DELETE_EVERY_S),
                 ("workers.upkeep.clean", CLEAN_EVERY_S),

@@ -22,10 +22,10 @@ from rules.lifecycle import RenditionState
 from rules.renditions import Kind
 from rules.soundplan import Heard
 from rules.space import Work as Task
-from store import database, pieces, plans, recordings, space
+from store import database, materials, pieces, plans, recordings, space
 from store.files import Files
 from store.recordings import PublishedFile, Work
-from workers import alive, encoder, joining, plan, planning, probe, slots, sources
+from workers import alive, decks, encoder, joining, pack, plan, planning, probe, slots, sources
 from workers import pieces as piecework
 from workers.attempt import (
     ENCODE,
@@ -71,17 +71,19 @@ def next_up() -> list[Next]:
         if alive.is_dead(owner):
             log.warning("the process that made %s died; somebody else goes on", rendition_id)
             recordings.end_lease(rendition_id, owner, now)
-        elif kind not in presets.VIDEO_KINDS:
+        elif kind in presets.VOICE_KINDS:
             voice_busy = True
     for piece_id, owner in pieces.leases_held(now):
         if alive.is_dead(owner):
             log.warning("the process that worked on piece %s died; somebody else goes on", piece_id)
             pieces.end_lease(piece_id, owner, now)
     files = [work for one in recordings.next_renditions(now, LIMIT) if (work := recordings.work(one)) is not None]
-    voices = [Next(VOICE, work.rendition_id) for work in files if work.kind not in presets.VIDEO_KINDS]
+    voices = [Next(VOICE, work.rendition_id) for work in files if work.kind in presets.VOICE_KINDS]
     if voices or voice_busy:
         return voices
     plans.lay_out(now)
+    # A pack is made of the voice; it is work for the places of pictures, as it looks through the picture.
+    files = [work for work in files if work.kind is not Kind.PACK or recordings.voice_is_over(work.recording_id)]
     ready = [Next(PICTURE, work.rendition_id) for work in files]
     return ready + [Next(PICTURE, piece_id=one) for one in pieces.next_pieces(now, LIMIT)]
 
@@ -161,6 +163,8 @@ class FileAttempt(Attempt):
     def make(self) -> None:
         """Make the file and publish it; what that leaves behind is removed."""
         maker: Callable[[FileAttempt, Path], Made] = _join if self.work.kind in presets.VIDEO_KINDS else _voice
+        if self.work.kind is Kind.PACK:
+            maker = _pack
 
         def body(folder: Path) -> None:
             room = space.room_for(self.settings, 0, Task.ENCODE)
@@ -240,6 +244,27 @@ def _sound(attempt: FileAttempt, kind: Kind, target: Path, thrifty: VoicePlan | 
     return line
 
 
+def _pack(attempt: FileAttempt, folder: Path) -> Made:
+    """Make a lesson pack of what is published and of what people added, and read it whole."""
+    work, settings = attempt.work, attempt.settings
+    deck = materials.deck(work.session_id)
+    if deck is not None and deck.state == "waiting":
+        decks.prepare(settings, deck)
+        deck = materials.deck(work.session_id)
+    attempt.report(FETCH)
+    with sources.fetched(settings, work.segments, lambda done: attempt.report(FETCH, done)) as paths:
+        line = planning.timeline(plans.current(work.plan), paths, work.segments)
+        pages = tuple(deck.pages) if deck is not None else ()
+        lesson = pack.Lesson(work.recording_id, work.session_id, paths, line, pages)
+        storage = Files(settings.storage_url)
+        path, length_s = pack.make(storage, lesson, folder, lambda done: attempt.report(ENCODE, done))
+    attempt.report(VERIFY)
+    found = pack.faults(path, length_s, folder)
+    if found:
+        raise Refused("damaged", "; ".join(found))
+    return Made(path, _sha256(path), length_s, None)
+
+
 def _join(attempt: FileAttempt, folder: Path) -> Made:
     """Put the stretches of a picture together with the sound, and verify what came out."""
     work = attempt.work
@@ -309,6 +334,7 @@ def _publish(attempt: FileAttempt, made: Made) -> None:
             storage.delete(work.left_key)
     if not recordings.intend(work.rendition_id, attempt.owner, key):
         raise LeaseLost
+    before = recordings.former_key(work.rendition_id)
     stored = storage.put(made.path, key)
     if stored.sha256 != made.sha256:
         raise Refused("storage", "the file changed on its way into storage")
@@ -327,6 +353,8 @@ def _publish(attempt: FileAttempt, made: Made) -> None:
         if not recordings.is_wanted(work.rendition_id, key):
             storage.delete(key)
         raise LeaseLost
+    if before and before != key:
+        storage.delete(before)
     attempt.announce(RenditionState.PUBLISHED, percent=100.0, eta_s=0.0)
     log.info("published %s of recording %s: %d bytes", work.kind.value, work.recording_id, stored.bytes)
 

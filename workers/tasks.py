@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from workers import alive, ingest, keeping, mail, renditions, upkeep, uploads
+from workers import alive, decks, ingest, keeping, mail, renditions, upkeep, uploads
 from workers.app import SWEEP_EVERY_S, app, encode_limit_s, settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,12 @@ def sweep() -> None:
     """Send again what waits without a lease: messages get lost, the database does not. And tidy up."""
     renditions.tidy(settings)
     send_waiting()
+
+
+@app.task(name="workers.decks.render")
+def render_decks() -> None:
+    """Render the decks that were attached to lessons."""
+    decks.render_waiting(settings)
 
 
 @app.task(name="workers.mail.send_due")

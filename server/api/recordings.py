@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask_smorest import Blueprint
 from marshmallow import fields
 
-from rules.lifecycle import RenditionState
 from rules.renditions import SHOWN_RATES_KBPS, download_minutes
 from server import access, schemas
 from server.api.shapes import RecordingShape, RecordingsShape, RenditionShape
@@ -92,7 +91,7 @@ def dressed(row: Recording) -> dict:
 
 def _file(row: Rendition) -> dict:
     names = [name for name in RenditionShape().fields if name not in ("url", "minutes_at_kbps")]
-    ready = row.state == RenditionState.PUBLISHED
+    ready = row.is_available
     return {name: getattr(row, name) for name in names} | {
         "url": public_link(file_url(row)) if ready else None,
         "minutes_at_kbps": {str(rate): download_minutes(row.bytes, rate) for rate in SHOWN_RATES_KBPS} if ready else {},

@@ -44,7 +44,7 @@ def downloadable(rendition_id: str, actor: Actor) -> Rendition:
 
 def require_ready(rendition: Rendition) -> None:
     """Go on only with a published file; raises Problem 404 that says where to look."""
-    if rendition.state != RenditionState.PUBLISHED:
+    if not rendition.is_available:
         raise Problem(
             404,
             _("This file is not ready yet."),

@@ -100,9 +100,10 @@ def test_pictures_of_any_source_fit(width, height, fps):
 
 def test_smallest_first_and_voice_alone_without_a_picture():
     """Files are planned in the order of their sizes; the presets know every planned kind."""
-    assert renditions.planned_kinds(True) == (Kind.VOICE_OPUS, Kind.VOICE_AAC, Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)
-    assert renditions.planned_kinds(False) == (Kind.VOICE_OPUS, Kind.VOICE_AAC)
-    assert set(renditions.AUDIO) == set(renditions.CONTAINERS) == set(renditions.ORDER)
+    voices = (Kind.VOICE_OPUS, Kind.VOICE_AAC, Kind.PACK)
+    assert renditions.planned_kinds(True) == (*voices, Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)
+    assert renditions.planned_kinds(False) == voices
+    assert set(renditions.CONTAINERS) == set(renditions.ORDER) == set(renditions.AUDIO) | {Kind.PACK}
     assert set(renditions.VIDEO) == renditions.VIDEO_KINDS
 
 

@@ -29,9 +29,9 @@ def test_every_state_has_its_row_and_no_step_stands_still(states):
 
 
 def test_final_states_are_final():
-    """Nothing follows a cancelled session; a published file is never made anew unless it was removed before."""
+    """Nothing follows a cancelled session; a published file is removed, or waits to be made anew."""
     assert not any(lifecycle.may_become(SessionState.CANCELLED, state) for state in SessionState)
-    assert lifecycle.RENDITION[RenditionState.PUBLISHED] == {RenditionState.REMOVED}
+    assert lifecycle.RENDITION[RenditionState.PUBLISHED] == {RenditionState.REMOVED, RenditionState.WAITING}
 
 
 def test_a_step_that_is_not_in_the_table_is_refused():

@@ -103,7 +103,7 @@ def test_a_manifest_becomes_a_recording_with_planned_files(recording, lesson, sc
 def test_a_manifest_is_taken_over_once(recording, sealed):
     """The same manifest again changes nothing."""
     assert not create_recording(sealed, ENDS)
-    assert len(library.recording("r1").renditions) == 4
+    assert len(library.recording("r1").renditions) == 5
 
 
 def test_a_manifest_of_an_unknown_session_is_refused(sealed):
