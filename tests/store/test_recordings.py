@@ -90,6 +90,7 @@ def test_a_manifest_becomes_a_recording_with_planned_files(recording, lesson, sc
     assert [row.kind for row in recording.renditions] == [
         Kind.VOICE_OPUS,
         Kind.VOICE_AAC,
+        Kind.PACK,
         Kind.VIDEO_SMALL,
         Kind.VIDEO_COMPAT,
     ]
@@ -114,9 +115,9 @@ def test_a_manifest_of_an_unknown_session_is_refused(sealed):
 
 
 def test_voice_alone_has_no_pictures(sealed):
-    """A recording without a picture gets voice files only."""
+    """A recording without a picture gets voice files and a pack only."""
     create_recording(replace(sealed, has_video=False), ENDS)
-    assert [row.kind for row in library.recording("r1").renditions] == [Kind.VOICE_OPUS, Kind.VOICE_AAC]
+    assert [row.kind for row in library.recording("r1").renditions] == [Kind.VOICE_OPUS, Kind.VOICE_AAC, Kind.PACK]
 
 
 def test_a_session_that_is_live_again_is_not_ended_by_an_old_manifest(sealed, lesson):
@@ -207,7 +208,7 @@ def test_workers_that_finish_at_once_leave_the_right_state(app, recording):
     for thread in threads:
         thread.join()
     db.session.rollback()
-    assert published == [True] * 4
+    assert published == [True] * len(ids)
     assert library.recording("r1").state == RecordingState.PUBLISHED
 
 
