@@ -23,8 +23,8 @@ LIMIT_DBFS = -1.5
 HIGHPASS_HZ = 80
 # Noise at this level after levelling is not noticed beside speech at AIM_LUFS; more than 12 dB of cleaning is heard.
 QUIET_DBFS, MAX_DENOISE_DB, MIN_DENOISE_DB = -60.0, 12.0, 4.0
-# RFC 6716 2.1.1: wideband speech is good from 12 kbit/s on, full band from 14 with the newer encoders; music needs 32.
-SPEECH_BPS, MUSIC_BPS, LEAST_BPS = 14_000, 32_000, 10_000
+# RFC 6716 2.1.1: wideband speech from 12 kbit/s on; music needs 32.
+SPEECH_BPS, MUSIC_BPS, LEAST_BPS = 13_000, 32_000, 10_000
 # 60 ms packets carry a third of the container's and the range coder's overhead of 20 ms ones (RFC 6716 2.1.4).
 FRAME_MS = 60
 # Speech pauses: within two seconds a fifth or more of it is below half of their mean level; music is steadier

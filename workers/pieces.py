@@ -83,7 +83,8 @@ def _plan(attempt: PieceAttempt, folder: Path, tell: Callable[[], None]) -> None
             kept |= cut
             tell()
         search = partial(_report_part, attempt, planning.LOOK_SHARE, 1.0)
-        made = planning.lesson(kept, paths, line, sight, found, folder, search)
+        most = attempt.settings.small_video_mb
+        made = planning.lesson(kept, paths, line, sight, found, folder, search, at_most_mb=most)
     if not plans.keep(work.id, attempt.owner, database.utc_now(), **made):
         raise LeaseLost
     tell()

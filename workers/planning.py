@@ -75,9 +75,12 @@ def lesson(
     found: Heard | None,
     folder: Path,
     on_progress: Callable[[float], None],
+    *,
+    at_most_mb: int = 0,
 ) -> dict[str, Any]:
-    """Choose the small video by trials."""
-    made = trials.make_plan(sources, line, sight, found, Wanted(), folder, on_progress)
+    """Choose the small video by trials; at_most_mb: megabytes that it may have, 0 as many as its quality needs."""
+    wanted = Wanted(budget_bytes=at_most_mb * 1_000_000 or None)
+    made = trials.make_plan(sources, line, sight, found, wanted, folder, on_progress)
     if made.picture is None:
         raise Refused("damaged", "no plan for a picture came out")
     pictures = {**kept["pictures"], Kind.VIDEO_SMALL.value: _size(made.picture.picture)}

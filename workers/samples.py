@@ -126,7 +126,19 @@ def copy(
         segment = window.segment
         # Where the picture's own clock stands at the window's start.
         at_s = max(0.0, window.start_s + segment.origin_s - segment.video_delay_s)
-        inputs += ["-ss", f"{at_s:.3f}", "-t", f"{length_s + 1:.3f}", *_SOURCE, *_LIMIT, "-reinit_filter", "0"]
+        # The file's own clock need not begin at 0.
+        inputs += [
+            "-seek_timestamp",
+            "1",
+            "-ss",
+            f"{at_s:.3f}",
+            "-t",
+            f"{length_s + 1:.3f}",
+            *_SOURCE,
+            *_LIMIT,
+            "-reinit_filter",
+            "0",
+        ]
         inputs += ["-i", str(sources[segment.index])]
         track = f"{number}:v:0" if segment.video_stream is None else f"{number}:{segment.video_stream}"
         piece = SegmentPlan(

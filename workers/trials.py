@@ -44,16 +44,15 @@ def make_plan(
         return LessonPlan(None, None, voice, None, size, 0.0, reasons)
     content = classify(sight.looks)
     lab = _Lab(sources, timeline, sight, content, wanted, folder, on_progress)
-    picture, found, aim, told, voice = _searched(lab, voice)
+    picture, found, told, voice = _searched(lab, voice)
     size = pictureplan.file_bytes(found.trial.rate_bps, voice.rate_bps if voice else 0, timeline.duration_s)
+    vmaf, target = pictureplan.whole_vmaf(found.trial.vmaf), pictureplan.target_for(content, wanted)
     return LessonPlan(
-        content, picture, voice, round(found.trial.vmaf, 2), size, aim.vmaf, (*told, *reasons, *_thrift(voice, reasons))
+        content, picture, voice, round(vmaf, 2), size, target, (*told, *reasons, *_thrift(voice, reasons))
     )
 
 
-def _searched(
-    lab: _Lab, voice: VoicePlan | None
-) -> tuple[PicturePlan, Found, Aim, tuple[Reason, ...], VoicePlan | None]:
+def _searched(lab: _Lab, voice: VoicePlan | None) -> tuple[PicturePlan, Found, tuple[Reason, ...], VoicePlan | None]:
     """Search for the quality; where the budget does not carry it, for the best within the budget."""
     wanted, duration_s = lab.wanted, lab.timeline.duration_s
     fps = pictureplan.rate_for(lab.content, lab.source.fps, wanted)
@@ -73,7 +72,7 @@ def _searched(
             fps = half
             found, trials = lab.search(aim, fps, ())
     picture = pictureplan.at(lab.source, found.trial.height, fps, found.trial.crf)
-    return picture, found, aim, pictureplan.explain(lab.content, fps, lab.source, aim, found, trials), voice
+    return picture, found, pictureplan.explain(lab.content, fps, lab.source, aim, found, trials), voice
 
 
 def _thrift(voice: VoicePlan | None, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
@@ -138,7 +137,8 @@ class _Lab:
         spans, began_s = [], 0.0
         for segment in self.timeline.segments:
             if segment.video_offset_s is not None:
-                spans.append((began_s, began_s + segment.duration_s, segment))
+                shown_s = segment.duration_s if segment.last_picture_s is None else segment.last_picture_s
+                spans.append((began_s, began_s + max(shown_s, segment.video_offset_s), segment))
             began_s += segment.duration_s
         starts = pictureplan.sample_starts(self.sight.looks, spans[0][0], spans[-1][1])
         windows = []
