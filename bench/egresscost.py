@@ -115,6 +115,10 @@ class End:
         self.due = [0.0, 0.0, 0.0]
         self.server = None
 
+    def check(self) -> bytes:
+        """Return a consent check."""
+        return consent_check(self.server, self.local)
+
     def drain(self, now_s: float) -> None:
         """Count what has come."""
         while True:
@@ -201,7 +205,7 @@ class Stage:
         end.server = read(created.answer, IP)
         peer = self.room.resource(created.resource).peer
         peer.dtls = Keyed(self.identity)
-        end.socket.send(consent_check(end.server, end.local))
+        end.socket.send(end.check())
         self.port._readable()
         peer.dtls_changed(self.clock.now_s)
 
