@@ -45,13 +45,16 @@ class Night:
         *,
         local_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
+        """Take the folder over; the clocks and `wait` (returns whether to stop) are given by tests."""
         self.folder = folder
         self.state = State.load(folder)
         self.origin = Origin(origin_url, token, self._count)
         self._local_now, self._monotonic = local_now, monotonic
         self._stop = stop or threading.Event()
+        self._wait = wait or self._stop.wait
         self._bucket = Bucket(None)
         self._failures = 0
         self._not_before_s = 0.0
@@ -70,7 +73,7 @@ class Night:
                 self._failed(_l("a fault in the program; the log tells more"))
                 step = Step(Do.PAUSE, 60.0)
             if step.wait_s:
-                self._stop.wait(step.wait_s)
+                self._wait(step.wait_s)
         self._write(self.state.usage.wire_bytes)
         self.origin.close()
 
@@ -247,7 +250,7 @@ class Night:
             wait_s = self._bucket.wait_s(now_s)
             if wait_s <= 0:
                 return self._bucket.read_bytes(now_s)
-            if self._stop.wait(min(wait_s, 1.0)):
+            if self._wait(min(wait_s, 1.0)):
                 raise Stopped
 
     def _check_open(self) -> None:
@@ -278,8 +281,8 @@ class Night:
         """Write the state every few seconds; with the exact count, and at once, when something else goes on now."""
         if is_resting and self.state.do != self._saved_do:
             self._counted_bytes = self.state.usage.wire_bytes
-        elif self._monotonic() - self._saved_s < SAVE_EVERY_S:
-            return
+        elif is_resting or self._monotonic() - self._saved_s < SAVE_EVERY_S:
+            return  # whoever sleeps changes nothing
         self._write(max(self._counted_bytes, self.state.usage.wire_bytes))
 
     def _write(self, counted_bytes: int) -> None:

@@ -25,7 +25,9 @@ class Bucket:
             return 0.0
         self._fill(now_s)
         missing = LEAST_READ_BYTES - self.tokens
-        return max(0.0, missing * 8 / self.rate_bps)
+        if missing < 1:  # what rounding left over would be waited for without end
+            return 0.0
+        return missing * 8 / self.rate_bps
 
     def read_bytes(self, now_s: float) -> int:
         """Say how much may be read now at most."""

@@ -11,14 +11,12 @@ from pathlib import Path
 
 from rules import chunks
 from rules.chunks import ChunkList, Digester
-from store.files import COPY_BYTES, Files
-
-SUFFIX = ".chunks.json"
+from store.files import CHUNK_LIST, COPY_BYTES, Files
 
 
 def key_of(file_key: str) -> str:
     """Name the list of a stored file."""
-    return file_key + SUFFIX
+    return file_key + CHUNK_LIST
 
 
 def digest(path: Path) -> ChunkList:
@@ -32,7 +30,7 @@ def digest(path: Path) -> ChunkList:
 
 def keep(storage: Files, file_key: str, made: ChunkList) -> None:
     """Store a file's list beside it."""
-    with tempfile.NamedTemporaryFile("w", suffix=SUFFIX, encoding="ascii") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=CHUNK_LIST, encoding="ascii") as file:
         json.dump(made.document(), file, separators=(",", ":"))
         file.flush()
         storage.put(file.name, key_of(file_key))
@@ -55,8 +53,3 @@ def load(storage: Files, file_key: str, sha256: str) -> ChunkList:
         made = digest(path)
     keep(storage, file_key, made)
     return made
-
-
-def delete(storage: Files, file_key: str) -> None:
-    """Delete the list of a file that is deleted."""
-    storage.delete(key_of(file_key))

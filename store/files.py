@@ -21,6 +21,8 @@ MAX_KEY_CHARS = 200
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Marks a file that is still being written. No key may end so; upkeep may delete old ones.
 UNFINISHED = ".part"
+# What the list of a file's chunks (store/chunklists.py) is called beside it; it goes when the file goes.
+CHUNK_LIST = ".chunks.json"
 
 
 class BadKey(ValueError):
@@ -129,9 +131,10 @@ class Files:
         return self._fs.isfile(self._path(key))
 
     def delete(self, key: str) -> None:
-        """Delete a file; one that is not there is as good as deleted."""
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(self._path(key))
+        """Delete a file and the list of its chunks; one that is not there is as good as deleted."""
+        for name in (key, key + CHUNK_LIST):
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(name))
 
     @contextlib.contextmanager
     def local_path(self, key: str, folder: Path | None = None) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from rules.lifecycle import RenditionState
 from rules.renditions import Kind
 from rules.soundplan import Heard
 from rules.space import Work as Task
-from store import database, materials, pieces, plans, recordings, space
+from store import chunklists, database, materials, pieces, plans, recordings, space
 from store.files import Files
 from store.recordings import PublishedFile, Work
 from workers import alive, decks, encoder, joining, pack, plan, planning, probe, slots, sources
@@ -356,6 +356,10 @@ def _publish(attempt: FileAttempt, made: Made) -> None:
     if before and before != key:
         storage.delete(before)
     attempt.announce(RenditionState.PUBLISHED, percent=100.0, eta_s=0.0)
+    try:
+        chunklists.keep(storage, key, chunklists.digest(made.path))
+    except OSError as trouble:  # it is made when it is first asked for
+        log.warning("no list of chunks beside %s: %s", key, trouble)
     log.info("published %s of recording %s: %d bytes", work.kind.value, work.recording_id, stored.bytes)
 
 
