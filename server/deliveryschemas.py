@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from flask_babel import gettext as _
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from rules.nightwindow import Window, clock, parse_clock
 from rules.renditions import ORDER
@@ -20,6 +20,14 @@ MOST_RECEIPTS = 200
 MAX_COUNTED_BYTES = 10**15
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _matches(pattern: re.Pattern[str]):
+    def check(text: str) -> None:
+        if not pattern.fullmatch(text):
+            raise ValidationError(_("This value cannot be used here."))
+
+    return check
 
 
 class Minute(fields.String):
@@ -70,7 +78,7 @@ class _Receipt(schemas.Body):
     """One file that has arrived and was verified."""
 
     file = Reference(required=True)
-    sha256 = fields.String(required=True, validate=lambda text: bool(SHA256.fullmatch(text)))
+    sha256 = fields.String(required=True, validate=_matches(SHA256))
     way = schemas.OneOf(("net", "usb"), required=True)
     verified_at = schemas.Moment(required=True)
 
@@ -78,12 +86,10 @@ class _Receipt(schemas.Body):
 class ReportBody(schemas.Body):
     """What a school's PC tells: what has arrived, its bytes on the wire this month, and what troubles it."""
 
-    month = fields.String(required=True, validate=lambda text: bool(MONTH.fullmatch(text)))
+    month = fields.String(required=True, validate=_matches(MONTH))
     month_bytes = schemas.Whole(0, MAX_COUNTED_BYTES, required=True)
     said = schemas.Line(most=300, load_default="")
-    receipts = fields.List(
-        fields.Nested(_Receipt), load_default=list, validate=lambda receipts: len(receipts) <= MOST_RECEIPTS
-    )
+    receipts = fields.List(fields.Nested(_Receipt), load_default=list, validate=validate.Length(max=MOST_RECEIPTS))
 
 
 def chosen(data: dict) -> Choice:

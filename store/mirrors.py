@@ -183,8 +183,9 @@ def arrivals(recording: Recording) -> list[Arrival]:
     query = select(School).where(School.id != session.host_school_id).order_by(School.name)
     if session.audience != Audience.DISTRICT:
         query = query.where(School.id.in_([row.school_id for row in session.invited]))
-    kinds = {row.id: row.kind for row in recording.renditions}
+    files = {row.id: row for row in recording.renditions}
     found: dict[str, dict[str, Receipt]] = {}
-    for row in db.session.scalars(select(Receipt).where(Receipt.rendition_id.in_(kinds))):
-        found.setdefault(row.school_id, {})[kinds[row.rendition_id]] = row
+    for row in db.session.scalars(select(Receipt).where(Receipt.rendition_id.in_(files))):
+        if row.sha256 == files[row.rendition_id].sha256:  # else the file was made anew since
+            found.setdefault(row.school_id, {})[files[row.rendition_id].kind] = row
     return [Arrival(school, found.get(school.id, {})) for school in db.session.scalars(query)]
