@@ -119,7 +119,7 @@ def _fill(template: Template, **values: str) -> Raw:
 
 
 def _card(t: Words, one: Shelved) -> str:
-    files = ", ".join(f"{kind(t, file.kind).lower()} {size(t, file.bytes)}" for file in one.files)
+    files = "; ".join(f"{kind(t, file.kind).lower()} {size(t, file.bytes)}" for file in one.files)
     return _fill(CARD, id=one.id, title=one.best.lesson.title, facts=_facts(t, one.best), files=files)
 
 
