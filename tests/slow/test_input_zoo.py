@@ -26,7 +26,7 @@ from workers import examine, probe
 pytestmark = pytest.mark.slow
 
 # For everything together: the voices of all files come before the first picture.
-PATIENCE_S = 900
+PATIENCE_S = 1800
 PUBLISHED = [name for name, beast in ZOO.items() if not beast.refusal]
 REFUSED = [name for name, beast in ZOO.items() if beast.refusal]
 
