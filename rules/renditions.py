@@ -86,8 +86,8 @@ AUDIO = {
     Kind.VIDEO_COMPAT: AudioPreset("aac", 32_000, 1, 24_000, None),
 }
 
+# The small video is planned for each lesson (rules.pictureplan).
 VIDEO = {
-    Kind.VIDEO_SMALL: VideoPreset("libsvtav1", 360, 10.0, 15.0, 45, 160_000, "8", "", 10),
     # Baseline has no B-frames and no CABAC: what a ten-year-old PC and the oldest phones play.
     Kind.VIDEO_COMPAT: VideoPreset("libx264", 360, 10.0, 15.0, 28, 350_000, "veryfast", "baseline", 10),
 }

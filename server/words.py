@@ -66,11 +66,11 @@ RENDITIONS = {
     RenditionState.CANCELLED: _l("stopped"),
     RenditionState.REMOVED: _l("removed"),
 }
-# What a browser needs to know before it fetches anything; the codecs' levels are those of 360p (AV1 2.1, H.264 3.0).
+# What a browser needs to know before it fetches anything; the levels are those of 480p (AV1 3.0) and 360p (H.264 3.0).
 PLAYER_TYPES = {
     Kind.VOICE_OPUS: 'audio/ogg; codecs="opus"',
     Kind.VOICE_AAC: 'audio/mp4; codecs="mp4a.40.2"',
-    Kind.VIDEO_SMALL: 'video/mp4; codecs="av01.0.01M.08, opus"',
+    Kind.VIDEO_SMALL: 'video/mp4; codecs="av01.0.04M.08, opus"',
     Kind.VIDEO_COMPAT: 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"',
 }
 

@@ -82,18 +82,18 @@ def test_searches_do_not_depend_on_case_or_yo():
 
 def test_a_picture_is_never_above_its_source():
     """Height and rate are cut to the preset, even numbers, and the rate divides the source's where it can."""
-    assert renditions.picture(Kind.VIDEO_SMALL, 1280, 720, 30) == renditions.Picture(640, 360, 15)
-    assert renditions.picture(Kind.VIDEO_SMALL, 1920, 1080, 25) == renditions.Picture(640, 360, 12.5)
+    assert renditions.picture(Kind.VIDEO_COMPAT, 1280, 720, 30) == renditions.Picture(640, 360, 15)
+    assert renditions.picture(Kind.VIDEO_COMPAT, 1920, 1080, 25) == renditions.Picture(640, 360, 12.5)
     assert renditions.picture(Kind.VIDEO_COMPAT, 320, 241, 8) == renditions.Picture(320, 240, 8)
-    assert renditions.picture(Kind.VIDEO_SMALL, 640, 360, 18).fps == 15
+    assert renditions.picture(Kind.VIDEO_COMPAT, 640, 360, 18).fps == 15
     with pytest.raises(ValueError, match="no picture"):
-        renditions.picture(Kind.VIDEO_SMALL, 0, 0, 30)
+        renditions.picture(Kind.VIDEO_COMPAT, 0, 0, 30)
 
 
 @given(st.integers(2, 8000), st.integers(2, 8000), st.floats(0.5, 240))
 def test_pictures_of_any_source_fit(width, height, fps):
     """The result is even, within the preset, and at 10 frames/s or more unless the source has less."""
-    made = renditions.picture(Kind.VIDEO_SMALL, width, height, fps)
+    made = renditions.picture(Kind.VIDEO_COMPAT, width, height, fps)
     assert made.width % 2 == 0 and made.height % 2 == 0 and 2 <= made.height <= min(360, height)
     assert min(fps, 10) <= made.fps <= min(fps, 15)
 
@@ -104,7 +104,7 @@ def test_smallest_first_and_voice_alone_without_a_picture():
     assert renditions.planned_kinds(True) == (*voices, Kind.VIDEO_SMALL, Kind.VIDEO_COMPAT)
     assert renditions.planned_kinds(False) == voices
     assert set(renditions.CONTAINERS) == set(renditions.ORDER) == set(renditions.AUDIO) | {Kind.PACK}
-    assert set(renditions.VIDEO) == renditions.VIDEO_KINDS
+    assert set(renditions.VIDEO) == renditions.VIDEO_KINDS - {Kind.VIDEO_SMALL}
 
 
 def test_download_times_count_headers_and_round_up():

@@ -46,7 +46,7 @@ def encode(
         return job.target, line
     line = planning.timeline({}, sources, segments)
     made = planning.cut(sources, line, Sight((), ()))
-    picture = picture_to_make(kind, line.width, line.height, line.fps)
+    picture = picture_to_make(Kind.VIDEO_COMPAT, line.width, line.height, line.fps)
     if kind is Kind.VIDEO_COMPAT:
         options = encoder.preset_options(kind, picture)
     else:
