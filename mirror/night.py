@@ -27,6 +27,8 @@ SAVE_EVERY_S = 2.0
 MOST_DAMAGED = 5
 # How long a file that cannot be had is left alone.
 FORGIVE_S = 3600.0
+# What is answered for a file that was made anew, or taken away, since the list was asked for.
+CHANGED = (404, 412, 416)
 DISK_FULL = _l("this computer's disk is full; make room, everything goes on by itself then")
 
 
@@ -93,6 +95,8 @@ class Night:
             with self.folder.changing():
                 self._do(step.do, choice)
         except OriginError as error:
+            if isinstance(error, Refused) and error.status in CHANGED:
+                self._refreshed_s = None  # the file is another one by now, or gone: the list tells
             self._failed(error.text, str(error))
         except BadDocument as error:
             self._failed(_l("what the server says cannot be true; nothing of it was taken"), str(error))

@@ -248,6 +248,25 @@ def test_a_refusal_does_not_stop_the_rest(folder: Folder) -> None:
     assert 8 < len(server.asked) < 30
 
 
+def test_a_file_that_was_made_anew_is_asked_for_anew(folder: Folder) -> None:
+    """The list is asked for at once, not after half an hour, and the new file comes in its place."""
+    server = Server(sample.subscription(sample.document(BODY, sha256="1" * 64)))
+    clock = Clock(EVENING)
+    made = night(folder, server, clock)
+    server.get_json = _with(server, sample.document(BODY, sha256="1" * 64))
+
+    def changed(*_arguments) -> Iterator[bytes]:
+        server.subscription = sample.subscription(DOCUMENT)
+        del server.read_file, server.get_json
+        raise Refused(412, "the file has changed on the server")
+        yield b""
+
+    server.read_file = changed
+    live(made, clock, 0.2)
+    assert folder.has(shapes.manifest(DOCUMENT).offer)
+    assert list(folder.partial.iterdir()) == []
+
+
 def test_an_import_gets_its_turn(folder: Folder) -> None:
     """While one waits nothing is fetched; afterwards the work goes on."""
     server = Server(sample.subscription(DOCUMENT))
