@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from rules.renditions import Kind
+from store import recordings
 from tests.slow import killing, lessonmedia
 from tests.slow.workstage import WorkStage
 from workers import probe
@@ -133,6 +134,25 @@ def test_kills_at_random_moments_cost_time_and_nothing_else(tmp_path):
         killing.kill_at_random(stage, random.Random(4), 7, 2.0, "rec1")
         stage.wait_for_state("rec1", "published")
         stage.wait(lambda: killing.left_over(stage, "rec1") == [], "nothing is left over", patience_s=30)
+
+
+def test_what_is_cancelled_stops_at_once_and_can_be_begun_again(stage, long):
+    """The encoder ends, what is ready stays, nothing else is left; asked again, every file is made."""
+    lessonmedia.seal(stage.data, stage.session_id, "rec1", [long])
+    stage.start_beat()
+    stage.start_worker()
+    stage.wait_for_encoding("rec1", Kind.VIDEO_SMALL)
+    with stage.rows():
+        assert recordings.cancel("rec1")
+    stage.wait(lambda: not stage.encoders() and not stage.pieces("rec1"), "the work has ended")
+    recording = stage.recording("rec1")
+    assert {row.state for row in recording.renditions if row.kind in PICTURES} == {"cancelled"}
+    ready = {row.key for row in recording.renditions if row.state == "published"}
+    stage.wait(lambda: stage.stored() == ready | {recording.segments[0]["key"]}, "only what was ready is left")
+    with stage.rows():
+        recordings.retry("rec1")
+    stage.wait_for_state("rec1", "published")
+    stage.wait(lambda: killing.left_over(stage, "rec1") == [], "nothing is left over", patience_s=30)
 
 
 def test_a_killed_redis_costs_no_file_and_no_attempt(stage, long):
