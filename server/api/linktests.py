@@ -7,7 +7,7 @@ import os
 from flask import Response, request
 from flask_babel import gettext as _
 from flask_smorest import Blueprint
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from rules import rights
 from server import access, linkwords, schemas
@@ -38,7 +38,7 @@ class OfferBody(schemas.Body):
     """
 
     direction = schemas.OneOf(("down", "up"), required=True)
-    offer = fields.String(required=True, validate=lambda text: len(text) <= MAX_SDP_CHARS)
+    offer = fields.String(required=True, validate=validate.Length(max=MAX_SDP_CHARS))
 
 
 class PieceQuery(schemas.Body):

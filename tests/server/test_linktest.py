@@ -207,6 +207,16 @@ def test_bad_figures_are_refused_in_words(district, client, as_api, media, body)
     assert client.get(url, headers=headers).json["state"] == "running"
 
 
+def test_an_endless_offer_is_refused(district, client, as_api, media):
+    """An offer of a megabyte is told by field and never reaches the media process."""
+    headers = as_api("teacher")
+    url = begin(client, headers)
+    body = {"direction": "down", "offer": "v=0\r\n" * 20_000}
+    answer = client.post(f"{url}/media", json=body, headers=headers)
+    assert answer.status_code == 422
+    assert "offer" in str(answer.json)
+
+
 def test_results_are_shown_to_whom_they_concern(app, district, as_role, media):
     """Coordinators see them on the school's page and in the list; the school its own on the page of the test."""
     school = district.schools["sosnovka"]
