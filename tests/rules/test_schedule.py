@@ -170,7 +170,7 @@ steps = st.integers(-24, 24 * 12 * 8).map(lambda step: TEN + step * STEP)
 sessions = st.lists(st.tuples(steps, lengths.filter(lambda minutes: minutes <= 240), st.just(1)), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 40).map(lambda step: TEN + step * STEP), lengths, sessions)
 def test_suggestions_are_free_near_and_within_hours(wanted, minutes, taken):
     """Every suggestion can be booked, lies within the day's hours, and on the wanted day none nearer was left out."""
