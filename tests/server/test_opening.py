@@ -38,14 +38,14 @@ def tcp_info(rtt_us: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("rtt_us", "short"), [(300, True), (80_000, True), (249_999, True), (250_000, False), (900_000, False)]
+    ("rtt_us", "short"), [(300, True), (19_999, True), (20_000, False), (80_000, False), (900_000, False)]
 )
-def test_a_satellite_is_told_from_a_cable(rtt_us: int, short: bool):
+def test_a_school_is_told_from_the_same_building(rtt_us: int, short: bool):
     """The first round trip decides."""
     assert opening.is_short(tcp_info(rtt_us)) is short
 
 
-def test_no_round_trip_is_no_satellite():
+def test_no_round_trip_is_no_long_way():
     """A kernel that tells less than the round trip leaves the window as it is elsewhere."""
     assert opening.is_short(b"")
 
@@ -103,7 +103,7 @@ def test_a_short_way_is_wide_at_once(accepted: socket.socket, protocol: Quiet):
     assert window(accepted) >= opening.WIDE_BYTES
 
 
-def test_an_upload_over_a_satellite_widens(accepted: socket.socket, protocol: Quiet, monkeypatch: pytest.MonkeyPatch):
+def test_an_upload_over_a_long_way_widens(accepted: socket.socket, protocol: Quiet, monkeypatch: pytest.MonkeyPatch):
     """A request stays narrow; who sends more than a request gets the whole window, and no byte is lost."""
     monkeypatch.setattr(opening, "is_short", lambda _info: False)
     protocol.connection_made(Transport(accepted))
