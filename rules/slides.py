@@ -107,8 +107,8 @@ class Watcher:
         self._shown: bytes | None = None
         self._before: bytes | None = None
         self._activity = [0.0] * TILES
-        # Until it is known to be a slide, a picture may be a camera.
-        self._restless = 2 * RESTLESS_SHARE
+        # At the border: a slide is judged as one from its first second on, and a camera shows itself at once.
+        self._restless = RESTLESS_SHARE
         self._noise = CLEAN_NOISE
         self._before_s = 0.0
         self._calm_since_s: float | None = None

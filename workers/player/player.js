@@ -268,13 +268,15 @@
     var facts = [L.subject, L.grades, L.school, L.date, clock(length())];
     text(el("facts"), facts.filter(function (one) { return one; }).join(" · "));
     var playable = L.voice.filter(function (one) { return voice.canPlayType(one.type) !== ""; });
-    playable.forEach(function (one) {
-      var source = make("source");
-      source.src = one.src;
-      source.type = one.type;
-      source.addEventListener("error", function () { if (one === playable[playable.length - 1]) { fail(); } });
-      voice.appendChild(source);
+    // Not by <source> elements: on a computer without a sound device Firefox reports an error and plays on in silence, but
+    // with those it would leave the voice for the next source.
+    var place = 0;
+    voice.addEventListener("error", function () {
+      if (voice.readyState > 0) { return; }
+      place += 1;
+      if (place < playable.length) { voice.src = playable[place].src; } else { fail(); }
     });
+    if (playable.length) { voice.src = playable[0].src; }
     if (!playable.length) { fail(); }
     SPEEDS.forEach(function (speed) {
       var option = make("option", String(speed).replace(".", ",") + "×");
