@@ -178,6 +178,11 @@ def may_cancel_recording(actor: Actor, recording: RecordingFacts) -> bool:
     return may_retry_recording(actor, recording)
 
 
+def may_set_slides(actor: Actor, recording: RecordingFacts) -> bool:
+    """Attach the slides of a recording's lesson, and set by hand its chapters and when which slide stands."""
+    return may_edit_session(actor, recording.session)
+
+
 def may_upload(actor: Actor, school_id: str) -> bool:
     """Send in the recording of a lesson that was never booked: whoever might have booked it with themselves as host."""
     return actor.person_id is not None and may_book(actor, school_id, actor.person_id)

@@ -41,6 +41,7 @@ PAGES = (
     "downloads",
     "tus",  # before the pages: what OPTIONS tells of the address that they share is tus' word
     "keeping",
+    "slides",
     "uploads",
 )
 

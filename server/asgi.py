@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from config import Settings
-from server import onair, uploads
+from server import onair, slides, uploads
 from server.app import create_app
 from server.intake import Limits
 from server.outgoing import opener
@@ -30,7 +30,8 @@ def build(settings: Settings) -> Starlette:
     """Put the shell around Flask; what must not pass through Flask at all comes first among the routes."""
     flask_app = create_app(settings)
     events, feed = onair.build(flask_app, settings)
-    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, ROUTES), opener(settings))
+    decks = [(path, slides.deck_bytes(settings)) for path in slides.DECK_PATHS]
+    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, (*ROUTES, *decks)), opener(settings))
     front = Uploads(flask_app, settings, shell)
 
     @asynccontextmanager

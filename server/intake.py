@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -32,15 +33,21 @@ class Gone(Exception):
 
 
 class Limits:
-    """How many bytes a route takes. The longest prefix wins. Uploads in pieces go another way (server/receiving.py)."""
+    """How many bytes a route takes: the longest prefix wins, and * in it is any one part of a path.
+
+    Uploads in pieces go another way (server/receiving.py).
+    """
 
     def __init__(self, default_bytes: int, routes: Iterable[tuple[str, int]] = ()) -> None:
         self._default = default_bytes
-        self._routes = sorted(routes, key=lambda route: -len(route[0]))
+        self._routes = [
+            (re.compile(re.escape(prefix).replace(r"\*", "[^/]+")), limit)
+            for prefix, limit in sorted(routes, key=lambda route: -len(route[0]))
+        ]
 
     def for_path(self, path: str) -> int:
         """Return the limit in bytes of a path."""
-        return next((limit for prefix, limit in self._routes if path.startswith(prefix)), self._default)
+        return next((limit for prefix, limit in self._routes if prefix.match(path)), self._default)
 
 
 def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:

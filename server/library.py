@@ -133,6 +133,7 @@ def recording_page(recording_id: str) -> str:
         unfinished=not operations.is_finished(recording),
         may_retry=operations.may_retry(recording, actor, facts),
         may_cancel=operations.may_cancel(recording, actor, facts),
+        may_set_slides=rights.may_set_slides(actor, facts),
         keeping=keeping.shown(recording),
         sources=operations.source_sizes(recording),
     )

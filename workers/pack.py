@@ -121,7 +121,8 @@ def _files(lesson: Lesson, voice: Path, slides: PackSlides, duration_s: float) -
     tracks = {language: cues for language, cues in tracks.items() if any(cue.text for cue in cues)}
     names = [f"slides/{number:03d}.{image.extension}" for number, image in enumerate(slides.images, 1)]
     data = _data(lesson, slides, names, tracks, f"media/{voice.name}", duration_s)
-    timeline = {key: data[key] for key in ("version", "duration_s", "turns", "chapters")} | {"slides": names}
+    timeline = {key: data[key] for key in ("version", "duration_s", "turns", "chapters")}
+    timeline |= {"slides": names, "pages": slides.pages}
     made = {name: (PLAYER / name).read_bytes() for name in ("index.html", "player.css", "player.js")}
     title = html.escape(data["title"])
     made["index.html"] = made["index.html"].replace(b"{{title}}", title.encode())

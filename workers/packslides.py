@@ -25,6 +25,8 @@ class PackSlides:
     turns: tuple[tuple[float, int], ...]
     texts: tuple[str, ...]
     chapters: tuple[tuple[float, str], ...]
+    # The page of the deck (from 1) that each image shows, None for what was found in the picture.
+    pages: tuple[int | None, ...]
 
 
 def find(
@@ -91,6 +93,7 @@ def choose(
     chapters = tuple((at_s, title) for at_s, title in lessonpack.chapters(titles_by_hand, made, titles))
     rows = [pages[turn.page] if turn.page is not None else found[turn.found] for turn in made]
     unique = list({row["key"]: row for row in rows}.values())
+    page_of = {row["key"]: turn.page for turn, row in zip(made, rows, strict=True)}
     room = packbudget.slides_bytes(duration_s, voice_bytes)
     images = _fitted(storage, unique, room)
     lasting = _lasting(made, rows, duration_s)
@@ -104,7 +107,12 @@ def choose(
         turns=tuple(turns),
         texts=tuple(unique[index].get("text", "") for index in kept),
         chapters=chapters,
+        pages=tuple(_number(page_of[unique[index]["key"]]) for index in kept),
     )
+
+
+def _number(page: int | None) -> int | None:
+    return None if page is None else page + 1
 
 
 def _thumbs(storage: Files, rows: Sequence[dict]) -> list[bytes]:

@@ -66,6 +66,7 @@ DEEDS = {
     "see the recording": (lambda a: rights.may_see_recording(a, RECORDING), INVITED),
     "fetch the source": (lambda a: rights.may_download_source(a, RECORDING), EDITORS),
     "retry the recording": (lambda a: rights.may_retry_recording(a, RECORDING), EDITORS),
+    "set the slides": (lambda a: rights.may_set_slides(a, RECORDING), EDITORS),
     "see attendance": (lambda a: rights.may_see_attendance(a, SESSION), EDITORS),
     "invite a guest of s2": (lambda a: rights.may_invite_guest(a, SESSION, "s2"), EDITORS | {"coordinator of s2"}),
     "invite a guest of no school": (lambda a: rights.may_invite_guest(a, SESSION, None), EDITORS),
