@@ -22,6 +22,7 @@ from rules.renditions import Kind
 from rules.rights import Role
 from store import people
 from store.database import bare_app, new_id, upgrade, write
+from store.files import CHUNK_LIST
 from store.models import Attendance, Recording, Rendition, Session, db
 from store.piecemodels import Piece
 
@@ -213,9 +214,10 @@ class WorkStage:
         return found
 
     def stored(self) -> set[str]:
-        """List the keys of all files in storage, unfinished ones too."""
+        """List the keys of all files in storage, unfinished ones too; a list of chunks counts only without its file."""
         root = self.data / "files"
-        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+        keys = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+        return keys - {key + CHUNK_LIST for key in keys}
 
 
 def _answers(client: redis.Redis) -> bool:
