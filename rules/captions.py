@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from rules.search import fold
+
 MAX_CUES = 5000
 MAX_CUE_CHARS = 500
 MAX_END_MS = 24 * 3600 * 1000
@@ -138,6 +140,19 @@ def shift(cues: Sequence[Cue], by_ms: int) -> tuple[Cue, ...]:
         start_ms = max(0, cue.start_ms + by_ms)
         moved.append(replace(cue, start_ms=start_ms, end_ms=max(start_ms + LEAST_CUE_MS, cue.end_ms + by_ms)))
     return tuple(moved)
+
+
+def moment(cues: Sequence[Cue], wanted: Sequence[str]) -> Cue | None:
+    """Find the cue that has the most of the folded words, the first of several; None where none has any."""
+    best, most = None, 0
+    for cue in cues:
+        text = fold(cue.text)
+        found = sum(word in text for word in wanted)
+        if found > most:
+            best, most = cue, found
+            if found == len(wanted):
+                break
+    return best
 
 
 def insert_after(cues: Sequence[Cue], index: int) -> tuple[Cue, ...]:

@@ -171,14 +171,18 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "
 
 
 def download_name(title: str, kind: Kind, extension: str) -> str:
-    """Build a file name from a lesson's title: Cyrillic kept, nothing that a file system or a header would trip over.
+    """Build a file's name from a lesson's title and its kind."""
+    return saved_name(title, f" ({kind.value.replace('_', ' ')}).{extension}")
+
+
+def saved_name(title: str, tail: str) -> str:
+    """Build a file name that ends with `tail`: Cyrillic kept, nothing that a file system or a header would trip over.
 
     At most 180 bytes of UTF-8 with the extension, which leaves room for a browser's " (1)" within ext4's 255.
     """
     stem = " ".join(_clean(title).split()).strip(". ")
     if not stem or stem.lower().split(".")[0] in _DEVICES:
         stem = f"lesson {stem}".strip()
-    tail = f" ({kind.value.replace('_', ' ')}).{extension}"
     room = MAX_NAME_BYTES - len(tail.encode())
     return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + tail
 

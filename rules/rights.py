@@ -183,6 +183,11 @@ def may_set_slides(actor: Actor, recording: RecordingFacts) -> bool:
     return may_edit_session(actor, recording.session)
 
 
+def may_edit_captions(actor: Actor, recording: RecordingFacts) -> bool:
+    """Send in, change and remove a recording's captions: its host, and who coordinates."""
+    return may_host(actor, recording.session)
+
+
 def may_upload(actor: Actor, school_id: str) -> bool:
     """Send in the recording of a lesson that was never booked: whoever might have booked it with themselves as host."""
     return actor.person_id is not None and may_book(actor, school_id, actor.person_id)

@@ -42,6 +42,8 @@ PAGES = (
     "tus",  # before the pages: what OPTIONS tells of the address that they share is tus' word
     "keeping",
     "slides",
+    "captions",
+    "captionedit",
     "uploads",
 )
 

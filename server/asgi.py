@@ -23,6 +23,8 @@ from server.uploading import Uploads
 SIGNALLING_BYTES = 64 * 1024
 # Around the one file of the form for browsers without scripts.
 FORM_BYTES = uploads.FORM_BYTES + 64 * 1024
+# Around the file of the captions' form.
+AROUND_CAPTIONS_BYTES = 64 * 1024
 ROUTES = (("/whip/", SIGNALLING_BYTES), ("/whep/", SIGNALLING_BYTES), (uploads.FORM_PATH, FORM_BYTES))
 
 
@@ -31,7 +33,10 @@ def build(settings: Settings) -> Starlette:
     flask_app = create_app(settings)
     events, feed = onair.build(flask_app, settings)
     decks = [(path, slides.deck_bytes(settings)) for path in slides.DECK_PATHS]
-    shell = Shell(flask_app, Limits(settings.max_body_kb * 1024, (*ROUTES, *decks)), opener(settings))
+    captions_bytes = max(settings.max_body_kb, settings.captions_kb) * 1024 + AROUND_CAPTIONS_BYTES
+    captions = [(path, captions_bytes) for path in ("/recordings/*/captions", "/api/v1/recordings/*/captions")]
+    limits = Limits(settings.max_body_kb * 1024, (*ROUTES, *decks, *captions))
+    shell = Shell(flask_app, limits, opener(settings))
     front = Uploads(flask_app, settings, shell)
 
     @asynccontextmanager

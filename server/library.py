@@ -12,13 +12,16 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from rules import rights
+from rules.captions import MAX_END_MS, clock
 from rules.lifecycle import RenditionState
 from rules.renditions import Kind
-from server import access, deliveries, i18n, keeping, planwords, rows, timetable, words
+from server import access, captions, deliveries, i18n, keeping, planwords, rows, timetable, words
 from server.lessonschemas import ID
+from server.operations import captions as spoken
 from server.operations import recordings as operations
 from server.operations.recordings import file_url
 from server.problems import Problem
+from store import captions as kept_captions
 from store import database, library, people
 from store.models import Recording
 
@@ -81,6 +84,7 @@ def recording_list() -> str:
     actor, wanted = access.current_actor(), asked()
     whose = deliveries.for_asker(actor, database.utc_now())
     page = library.search(actor, wanted.filter(), asked_page())
+    moments = spoken.moments(page.items, wanted.words)
     kept = {name: value for name, value in request.args.items() if name != "page"}
     return render_template(
         "library.html",
@@ -90,7 +94,7 @@ def recording_list() -> str:
         subjects=library.subjects(actor),
         schools=people.schools(),
         found=ngettext("%(num)d recording found.", "%(num)d recordings found.", page.total),
-        rows=[_row(recording, whose) for recording in page.items],
+        rows=[_row(recording, whose, moments.get(recording.id)) for recording in page.items],
         whose=whose,
         terms=deliveries.terms_text(whose) if whose else "",
         page=page.page,
@@ -136,6 +140,9 @@ def recording_page(recording_id: str) -> str:
         may_set_slides=rights.may_set_slides(actor, facts),
         keeping=keeping.shown(recording),
         sources=operations.source_sizes(recording),
+        captions=captions.rows(kept_captions.tracks(recording.id)),
+        may_caption=rights.may_edit_captions(actor, facts),
+        moment=_moment(),
     )
 
 
@@ -174,7 +181,13 @@ def cancel(recording_id: str) -> Response:
     return redirect(f"/recordings/{recording_id}", 303)
 
 
-def _row(recording: Recording, whose: deliveries.ForSchool | None) -> dict[str, str]:
+def _moment() -> str:
+    """Have the players begin where a link of the search says (?at=seconds), as a Media Fragments URI 1.0 (4.2.1)."""
+    at_s = request.args.get("at", 0, type=int)
+    return f"#t={at_s}" if 0 < at_s <= MAX_END_MS // 1000 else ""
+
+
+def _row(recording: Recording, whose: deliveries.ForSchool | None, moment: spoken.Moment | None) -> dict[str, object]:
     sizes = {row.kind: row.bytes for row in recording.renditions if row.is_available}
     parts = []
     for kind, text in ((Kind.VOICE_OPUS, _("voice")), (Kind.PACK, _("lesson pack")), (Kind.VIDEO_SMALL, _("video"))):
@@ -188,6 +201,16 @@ def _row(recording: Recording, whose: deliveries.ForSchool | None) -> dict[str, 
         "facts": " · ".join(part for part in (on, _facts(recording), length) if part),
         "files": ", ".join(parts),
         "best": deliveries.best_text(recording.renditions, whose) if whose else "",
+        "moment": _said(recording, moment) if moment else None,
+    }
+
+
+def _said(recording: Recording, moment: spoken.Moment) -> dict[str, str]:
+    return {
+        "url": f"/recordings/{recording.id}?at={moment.cue.start_ms // 1000}#player",
+        "at": clock(moment.cue.start_ms, short=True),
+        "text": moment.cue.text,
+        "language": moment.language,
     }
 
 

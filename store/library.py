@@ -1,15 +1,16 @@
-"""Query the library: recordings that an actor may see, by subject, grade, school, date and words."""
+"""Query the library: recordings that an actor may see, by subject, grade, school, date and words (spoken ones too)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from rules.rights import Actor, RecordingFacts
 from rules.search import words
+from store.lessontables import CaptionTrack
 from store.models import Recording, Rendition, Session, SessionSchool, db
 from store.programme import session_facts, visible
 
@@ -88,7 +89,15 @@ def recording_facts(row: Recording) -> RecordingFacts:
 def _conditions(actor: Actor, wanted: Filter) -> list:
     # Guests see their one session's watch page; rules.rights.may_see_recording keeps them out of the library.
     found = [Recording.published_at.is_not(None), visible(actor) if actor.is_member else Recording.id.is_(None)]
-    found += [Session.search_text.contains(word, autoescape=True) for word in words(wanted.text)]
+    found += [
+        or_(
+            Session.search_text.contains(word, autoescape=True),
+            exists().where(
+                CaptionTrack.recording_id == Recording.id, CaptionTrack.search_text.contains(word, autoescape=True)
+            ),
+        )
+        for word in words(wanted.text)
+    ]
     if wanted.subject:
         found.append(Session.subject == wanted.subject)
     if wanted.grade is not None:

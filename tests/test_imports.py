@@ -75,6 +75,7 @@ ONLY_IN = {
     "workers/samples.py": ("imageio_ffmpeg",),
     "workers/deckpages.py": ("pypdfium2",),
     "server/captionfile.py": ("webvtt",),
+    "server/captionwords.py": ("babel",),
     "supervisor/demo/film.py": ("imageio_ffmpeg",),
     "supervisor/demo/host.py": ("imageio_ffmpeg",),
 }

@@ -14,11 +14,11 @@ from server.problems import Problem
 
 BLUEPRINTS = (
     *("me", "schools", "people", "invitations", "sessions", "guests", "seminars", "recordings", "linktests"),
-    *("keeping", "downloads", "mirror", "uploads", "slides"),
+    *("keeping", "downloads", "mirror", "uploads", "slides", "captions"),
 )
 PREFIX = "/api/v1"
 # Endpoints that take something else than JSON.
-RAW = ("api-linktests.take", "api-slides.attach")
+RAW = ("api-linktests.take", "api-slides.attach", "api-captions.put")
 
 
 class ProblemSchema(marshmallow.Schema):

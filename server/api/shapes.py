@@ -372,3 +372,13 @@ class UploadShape(Schema):
     created_at = moment()
     updated_at = moment()
     expires_at = moment()
+
+
+class CaptionTrackShape(Schema):
+    """A recording's captions in one language; version rises with every change."""
+
+    language = fields.String()
+    version = fields.Integer()
+    cues = fields.Integer()
+    updated_at = moment()
+    url = fields.String()

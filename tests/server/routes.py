@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from tests.server.lessons import Lessons, lesson_draft, next_lesson_start
-
-PEOPLE = (
-    "administrator",
-    "coordinator",
-    "school_coordinator",
-    "host",
-    "teacher",
-    "librarian",
-    "other_host",
-    "other_teacher",
-    "nobody_yet",
+from tests.server import captionroutes
+from tests.server.askers import (
+    BOOKERS,
+    CHUNK,
+    COORDINATORS,
+    DISTRICT,
+    EDITORS,
+    EVERYONE,
+    INSIDERS,
+    MEMBERS,
+    NOBODY,
+    PERSONS,
+    REFUSED,
+    SENDERS,
+    TUS,
+    Row,
 )
-ROLES = ("nobody", "guest", *PEOPLE)
-
-EVERYONE = frozenset(ROLES)
-PERSONS = frozenset(PEOPLE)
-MEMBERS = PERSONS - {"nobody_yet"}
-DISTRICT = frozenset({"administrator", "coordinator"})
-COORDINATORS = DISTRICT | {"school_coordinator"}
-BOOKERS = COORDINATORS | {"host", "other_host"}
-# The sample lesson is Sosnovka's for itself alone.
-INSIDERS = COORDINATORS | {"host", "teacher", "librarian"}
-EDITORS = COORDINATORS | {"host"}
-# The sample upload is the host's, for Sosnovka.
-SENDERS = COORDINATORS | {"host"}
-NOBODY: frozenset[str] = frozenset()
-REFUSED = {302, 401, 403, 404}
-TUS = {"Tus-Resumable": "1.0.0"}
-CHUNK = TUS | {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One route: who may use it and what they get; everybody else gets one of REFUSED (302: to the login)."""
-
-    method: str
-    rule: str
-    who: frozenset[str]
-    ok: int
-    body: str = ""
-    path: str = ""
-    refused: frozenset[int] = field(default_factory=lambda: frozenset(REFUSED))
-    headers: dict[str, str] = field(default_factory=dict, hash=False)
+from tests.server.lessons import Lessons, lesson_draft, next_lesson_start
 
 
 def bodies(lessons: Lessons, district) -> dict[str, dict]:
@@ -95,6 +67,7 @@ def bodies(lessons: Lessons, district) -> dict[str, dict]:
         "keep": {"keep": True},
         "last": {"last_copy": "1"},
         "link_offer": {"direction": "down", "offer": "v=0"},
+        **captionroutes.BODIES,
     }
 
 
@@ -411,4 +384,5 @@ TABLE = [
     Row("GET", "/api/v1/uploads/<upload_id>", SENDERS, 200, path=f"/api/v1/uploads/{U}"),
     Row("PATCH", "/api/v1/uploads/<upload_id>", SENDERS, 200, "upload_words", f"/api/v1/uploads/{U}"),
     Row("POST", "/api/v1/uploads/<upload_id>/retry", SENDERS, 202, path="/api/v1/uploads/{refused_upload}/retry"),
+    *captionroutes.ROWS,
 ]

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.server.routes import ROLES, TABLE, Row
+from tests.server.askers import ROLES, Row
+from tests.server.routes import TABLE
 from tests.server.town import Town
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.server.routes import TABLE, Row
+from tests.server.askers import Row
+from tests.server.routes import TABLE
 from tests.server.town import Town
 
 LONG = "я" * 1000

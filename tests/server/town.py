@@ -12,13 +12,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config import Settings
+from rules.captions import Cue
 from server.app import create_app
 from server.operations.sessions import revision
-from store import database, logins, programme
+from store import captions, database, logins, programme
 from store.models import Membership, db
+from tests.server.askers import PEOPLE, Row
 from tests.server.conftest import hash_quickly, make_district
 from tests.server.lessons import Lessons, close, make_lessons
-from tests.server.routes import PEOPLE, Row, bodies
+from tests.server.routes import bodies
 
 
 class Town:
@@ -27,6 +29,9 @@ class Town:
     def __init__(self, app: Flask, district) -> None:
         self.app, self.district = app, district
         self.lessons = make_lessons(app, district)
+        with app.app_context():
+            cue = Cue(1000, 3500, "Сложим дроби")
+            captions.save(self.lessons.recording, "ru", [cue], 0, district.people["host"], database.utc_now())
         self.logins = {}
         with app.app_context():
             for who in PEOPLE:
@@ -77,6 +82,8 @@ class Town:
             return self.client(who).open(path, method=row.method, data=data, headers=headers)
         headers = {"Authorization": f"Bearer {self.district.tokens[who]}"} if who in PEOPLE else {}
         client = self.client(who) if who == "guest" else self.app.test_client()
+        if isinstance(body, str):
+            return client.open(path, method=row.method, data=body.encode(), content_type="text/vtt", headers=headers)
         return client.open(path, method=row.method, json=body if row.body else None, headers=headers)
 
 
