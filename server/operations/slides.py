@@ -19,7 +19,7 @@ from flask_babel import ngettext
 
 from config import Settings
 from rules import rights, timelinerows
-from rules.lifecycle import RenditionState
+from rules.lifecycle import OVER
 from rules.renditions import Kind
 from rules.rights import Actor
 from rules.timelinerows import Entry, Fault
@@ -82,7 +82,7 @@ def shown(recording: Recording) -> Slides:
         hand=hand,
         version=hand.version if hand else 0,
         entries=timelinerows.entries(pages, chapters),
-        remaking=pack is not None and pack.state != RenditionState.PUBLISHED,
+        remaking=pack is not None and pack.state not in OVER,
     )
 
 
