@@ -83,10 +83,18 @@ def change(recording_id: str, language: str) -> Response | tuple[str, int]:
         page = _page(recording, language, cues, version, draft.window, draft.rows, faults=said, shift=draft.shift)
         return page, 422
     flash(_("Saved."))
+    return redirect(_next(f"/recordings/{recording.id}/captions/{language}/edit", draft, len(made)), 303)
+
+
+def _next(here: str, draft: Draft, count: int) -> str:
+    """Say where the writer goes on: at the row of the button, or at the empty row after one was written there."""
     at = draft.window.first + draft.asked.row + (draft.asked.what == "add")
-    at = max(0, min(at, len(made) - 1))
-    here = f"/recordings/{recording.id}/captions/{language}/edit"
-    return redirect(f"{here}?page={at // captionform.PER_PAGE + 1}&at={at}#c{at}", 303)
+    if draft.asked.what in ("save", "shift"):
+        more = draft.window.until_ms is None and len(draft.rows) > draft.window.count
+        at = count if more else -1
+    page = max(0, min(at if at >= 0 else draft.window.first, count - 1)) // captionform.PER_PAGE + 1
+    # No fragment: browsers leave autofocus alone where there is one (HTML 6.6.7).
+    return f"{here}?page={page}" + (f"&at={min(at, count)}" if at >= 0 else "")
 
 
 def _there(recording_id: str, language: str) -> tuple[int, tuple[Cue, ...]]:

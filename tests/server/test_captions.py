@@ -132,6 +132,16 @@ def test_the_editor_saves_without_a_script(town: Town):
     assert kept(town, "ru") == (2, (Cue(1000, 3500, "Сложим"), Cue(5000, 6000, "две")))
 
 
+def test_whoever_writes_by_hand_goes_on_at_the_next_row(town: Town):
+    """After a row was added at the end the cursor stands in the empty one; after a button, in its row."""
+    answer = edit(town, opened(town), [("0:01", "0:03.5", "Сложим"), ("0:05", "0:06", "две")])
+    page = town.client("host").get(answer.headers["Location"]).get_data(as_text=True)
+    (row,) = re.findall(r'id="c(\d+)"(?:(?!id="c).)*autofocus', page, re.DOTALL)
+    assert row == "2"
+    assert edit(town, opened(town), [*ROWS], "add:1").headers["Location"].endswith("?page=1&at=2")
+    assert edit(town, opened(town), [*ROWS, ("0:08", "0:08.5", "")]).headers["Location"].endswith("/edit?page=1")
+
+
 ROWS = [("0:01", "0:03", "раз два"), ("0:05", "0:07", "три"), ("0:09", "0:11", "четыре")]
 
 
