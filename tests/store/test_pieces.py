@@ -145,12 +145,12 @@ def test_what_is_cancelled_stops_and_can_be_begun_again(recording):
     planned()
     first, second = take(2)
     assert done(second)
-    assert len(recordings.cancel("r1")) == 3
+    assert len(recordings.cancel("r1")) == 4
     assert library.recording("r1").state == RecordingState.PUBLISHED
     assert pieces.progress(first, "w", ENDS, "encode", 50.0) is None
     assert pieces.next_pieces(ENDS, 10) == [] and recordings.next_renditions(ENDS) == []
     assert recordings.cancel("r1") == []
-    assert len(recordings.retry("r1")) == 3
+    assert len(recordings.retry("r1")) == 4
     assert plans.lay_out(ENDS) == 0  # what was dropped is still to be removed
     dropped = pieces.dropped(100)
     assert f"recordings/r1/pieces/{second}.mp4" in [key for _, key in dropped]
