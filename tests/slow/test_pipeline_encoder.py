@@ -75,9 +75,9 @@ def encode(
 
 
 def test_every_kind_is_smaller_than_the_source_and_holds_its_whole_length(tmp_path):
-    """All four files of a plain lesson pass their own verification, voice being the smallest."""
+    """All sound and picture files of a plain lesson pass their own verification, voice being the smallest."""
     source = lessonmedia.lesson(tmp_path / "a.mp4", 6)
-    made = [encode(tmp_path, kind, source) for kind in planned_kinds(True)]
+    made = [encode(tmp_path, kind, source) for kind in planned_kinds(True) if kind is not Kind.PACK]
     assert all(abs(line.duration_s - 6) < 0.1 for _, line in made)
     sizes = [path.stat().st_size for path, _ in made]
     assert sizes[0] == min(sizes)
