@@ -1,6 +1,6 @@
 """Kill workers at random, again and again, while one lesson is made into files; then look at what was published.
 
-    .venv/bin/python -m bench.kills [--kills 50] [--minutes 4] [--seed 1]
+    .venv/bin/python -m bench.kills [--kills 50] [--minutes 4] [--seeds 1 2]
 
 Kills -9 workers, pool processes and encoders, whichever chance picks, and starts workers again. Prints what was hit and
 what is wrong, and writes bench/results/kills.json. Ends with 1 where anything is wrong or was published twice.
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -25,15 +26,27 @@ RESULTS = Path(__file__).parent / "results" / "kills.json"
 
 
 def main() -> int:
-    """Make a lesson, kill, wait, look, write."""
+    """Make a lesson with each seed, write what was seen."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--minutes", type=float, default=4.0)
-    options.add_argument("--pause", type=float, default=4.0, help="mean pause between two kills, seconds")
-    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--pause", type=float, default=6.0, help="mean pause between two kills, seconds")
+    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     options.add_argument("--port", type=int, default=31410)
+    options.add_argument("--keep", default="", help="a folder for the workers' log of a run that went wrong")
     given = options.parse_args()
-    rng = random.Random(given.seed)
+    runs = []
+    for seed in given.seeds:
+        runs.append(one_run(given, seed))
+        print(json.dumps(runs[-1], indent=1, ensure_ascii=False), flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    result = {"machine": machine(), "lesson_s": 60 * given.minutes, "runs": runs}
+    RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return 1 if any(run["wrong"] for run in runs) else 0
+
+
+def one_run(given: argparse.Namespace, seed: int) -> dict:
+    """Make a lesson, kill, wait, look."""
     with tempfile.TemporaryDirectory(prefix="tropa-kills-") as place:
         folder = Path(place)
         film = lessonmedia.lesson(folder / "lesson.mp4", 60 * given.minutes, size="320x180")
@@ -42,7 +55,7 @@ def main() -> int:
             stage.start_beat()
             stage.start_worker()
             began_s = time.monotonic()
-            hit = killing.kill_at_random(stage, rng, given.kills, given.pause, "rec1")
+            hit = killing.kill_at_random(stage, random.Random(seed), given.kills, given.pause, "rec1")
             killed_s = time.monotonic() - began_s
             stage.wait_for_state("rec1", "published", patience_s=1800)
             took_s = time.monotonic() - began_s
@@ -51,9 +64,10 @@ def main() -> int:
             wrong = killing.left_over(stage, "rec1")
             rows = stage.recording("rec1").renditions
             deaths = stage.log("worker").count("died; somebody else goes on")
-    result = {
-        "machine": machine(),
-        "lesson_s": 60 * given.minutes,
+            if wrong and given.keep:
+                shutil.copy(folder / "worker.log", Path(given.keep, f"worker-{seed}.log"))
+    return {
+        "seed": seed,
         "kills": sum(count for what, count in hit.items() if not what.startswith("while")),
         "hit": dict(sorted(hit.items())),
         "leases_of_the_dead": deaths,
@@ -62,10 +76,6 @@ def main() -> int:
         "files": {row.kind: {"bytes": row.bytes, "duration_s": row.duration_s} for row in rows},
         "wrong": wrong,
     }
-    print(json.dumps(result, indent=1, ensure_ascii=False))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

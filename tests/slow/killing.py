@@ -6,14 +6,17 @@ import contextlib
 import hashlib
 import random
 import signal
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 
 from rules.renditions import Kind
+from store import materials
 from tests.slow.workstage import WorkStage
-from workers import probe
+from workers import pack, probe
 
 
 def victims(stage: WorkStage) -> list[psutil.Process]:
@@ -37,14 +40,14 @@ def kill_at_random(stage: WorkStage, rng: random.Random, count: int, mean_s: flo
         row = stage.recording(recording_id)
         if row is not None and row.state == "published":
             break
-        stages = {one.stage for one in row.renditions if one.stage} if row is not None else {"taking over"}
+        doings = {f"{one.kind} {one.stage}" for one in row.renditions if one.stage} if row is not None else {"takeover"}
         with contextlib.suppress(psutil.Error):
             victim = rng.choice(victims(stage))
             is_encoder = "ffmpeg" in victim.name()
             is_parent = victim.pid in {worker.pid for worker in stage.workers}
             victim.send_signal(signal.SIGKILL)
             doing["encoder" if is_encoder else "worker" if is_parent else "pool process"] += 1
-            doing.update(f"while: {stage}" for stage in stages or {"between"})
+            doing.update(f"while: {what}" for what in doings or {"between"})
         stage.restart_dead_workers()
     return doing
 
@@ -59,12 +62,16 @@ def left_over(stage: WorkStage, recording_id: str) -> list[str]:
             content = (root / row.key).read_bytes()
             if (len(content), hashlib.sha256(content).hexdigest()) != (row.bytes, row.sha256):
                 found.append(f"{row.key} is not what was published")
-            errors = 0 if row.kind == Kind.PACK else probe.decode(root / row.key).errors
-            if errors:
+            if row.kind == Kind.PACK:
+                with tempfile.TemporaryDirectory() as folder:
+                    faults = pack.faults(root / row.key, row.duration_s, Path(folder))
+                found += [f"{row.key}: {fault}" for fault in faults]
+            elif errors := probe.decode(root / row.key).errors:
                 found.append(f"{row.key}: {errors} frames cannot be decoded")
     wanted = {segment["key"] for segment in recording.segments} | {row.key for row in recording.renditions}
-    # Slides that were found in the picture stay beside the pack, which shows them.
-    found += [f"{key} is left in storage" for key in sorted(stage.stored() - wanted) if "/slides/" not in key]
+    with stage.rows():
+        wanted |= {slide["key"] for slide in materials.found_slides(recording_id) or ()}
+    found += [f"{key} is left in storage" for key in sorted(stage.stored() - wanted)]
     found += [f"{key} is missing" for key in sorted(wanted - stage.stored())]
     found += [f"{path} is left" for path in sorted((stage.data / "tmp").iterdir())]
     found += [f"{path} is left" for path in sorted((stage.data / "live").glob("*/*"))]
