@@ -252,10 +252,13 @@ def _unzipped(raw: bytes, encoding: str) -> bytes:
 
 
 def _date(response: http.client.HTTPResponse) -> datetime | None:
+    # The first one: getheader would join two that a proxy and the server behind it have written.
     try:
-        return email.utils.parsedate_to_datetime(response.getheader("Date", "")).astimezone(UTC)
+        told = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
     except (ValueError, TypeError, OverflowError):
         return None
+    # Without a zone that can be read it is GMT all the same (RFC 9110 5.6.7), and never this computer's own.
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
 
 def _why(error: Exception) -> tuple[str, str]:

@@ -55,7 +55,10 @@ class Answer:
     async def collect(self, message: dict) -> None:
         """Take one ASGI message of the application."""
         if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], list(message["headers"])
+            # The web server writes the date; a second one (werkzeug adds it to what may be asked for conditionally)
+            # is a field that no client need understand (RFC 9110 5.2, 6.6.1).
+            self.status = message["status"]
+            self.headers = [pair for pair in message["headers"] if pair[0].lower() != b"date"]
         else:
             self.body += message.get("body", b"")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 import zlib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -128,6 +130,27 @@ def test_documents_are_read(says) -> None:
     with pytest.raises(Refused) as told:
         says(http(301, b"", "Location: https://tropa.test/"))[0].get_json("/x")
     assert "elsewhere" in told.value.text
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("Date: Tue, 24 Nov 2026 02:00:00 GMT", "Date: Tue, 24 Nov 2026 02:00:01 GMT"),
+        ("Date: Tue, 24 Nov 2026 02:00:00 GMT, Tue, 24 Nov 2026 02:00:01 GMT",),
+        ("Date: Tue, 24 Nov 2026 02:00:00",),
+    ],
+    ids=["twice", "joined", "no zone"],
+)
+def test_a_date_is_never_taken_for_the_schools_own_time(says, monkeypatch: pytest.MonkeyPatch, dates) -> None:
+    """A second date, as proxies add, must not shift the night of a computer that stands seven hours east."""
+    monkeypatch.setenv("TZ", "Asia/Krasnoyarsk")
+    time.tzset()
+    try:
+        found = says(http(200, b"{}", *dates))[0].get_json("/x")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found.date == datetime(2026, 11, 24, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"{", b"\xff", b"[" * 200_000, b""])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from flask import Flask, Response, request
+from werkzeug import Request
 
 from server import access, intake, outgoing
 from server.shell import Shell
@@ -295,6 +296,19 @@ async def test_headers_with_underscores_are_dropped(app) -> None:
     shell.close()
     assert "HTTP_X_FORWARDED_FOR" not in seen
     assert seen["HTTP_X_REAL_THING"] == "yes"
+
+
+async def test_the_date_is_left_to_the_web_server() -> None:
+    """Werkzeug adds one to what may be asked for conditionally; two of them are read as none, or wrongly."""
+
+    @Request.application
+    def dated(asked: Request) -> Response:
+        return Response("x").make_conditional(asked)
+
+    shell = Shell(dated, intake.Limits(1000), open_stored)
+    reply = await Client(shell).ask("/")
+    shell.close()
+    assert (reply.status, "date" in reply.headers) == (200, False)
 
 
 async def test_too_many_waiting_are_told_so(shell, monkeypatch) -> None:
