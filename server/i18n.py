@@ -27,7 +27,15 @@ def init_app(app: Flask, default_timezone: str) -> None:
     app.config["TROPA_TIMEZONE"] = default_timezone
     babel.init_app(app, locale_selector=_language, timezone_selector=lambda: viewer_zone().key)
     app.jinja_env.filters.update(
-        {"when": when, "clock": clock, "day": day, "zone_label": zone_label, "local": local, "decimal": decimal}
+        {
+            "when": when,
+            "dated": dated,
+            "clock": clock,
+            "day": day,
+            "zone_label": zone_label,
+            "local": local,
+            "decimal": decimal,
+        }
     )
     app.jinja_env.globals.update(LANGUAGES=LANGUAGES, get_locale=get_locale, viewer_zone=viewer_zone)
 
@@ -74,6 +82,11 @@ def local(value: datetime, zone: str | None = None) -> datetime:
 def when(value: datetime, zone: str | None = None) -> Markup:
     """Write a moment as a <time> element: day, month and clock in the viewer's zone, UTC for machines."""
     return _time_element(value, format_datetime(local(value, zone), "d MMMM, HH:mm", rebase=False))
+
+
+def dated(value: datetime, zone: str | None = None) -> Markup:
+    """Write a moment with its year: recordings stay for years."""
+    return _time_element(value, format_datetime(local(value, zone), "d MMMM y, HH:mm", rebase=False))
 
 
 def clock(value: datetime, zone: str | None = None) -> Markup:

@@ -111,8 +111,9 @@ def recording_page(recording_id: str) -> str:
     recording, facts = operations.seen(recording_id, actor)
     session = recording.session
     renditions = operations.shown_renditions(recording, actor, facts)
-    files = [rows.file_row(row, file_url(row)) for row in renditions]
     whose = deliveries.for_asker(actor, database.utc_now())
+    own_kbps = whose.terms.rate_kbps if whose else None
+    files = [rows.file_row(row, file_url(row), own_kbps) for row in renditions]
     arrived, arrivals = "", []
     if rights.may_see_arrivals(actor, facts.session):
         arrived, arrivals = deliveries.arrival_rows(recording)
@@ -140,7 +141,7 @@ def recording_page(recording_id: str) -> str:
         may_set_slides=rights.may_set_slides(actor, facts),
         keeping=keeping.shown(recording),
         sources=operations.source_sizes(recording),
-        captions=captions.rows(kept_captions.tracks(recording.id)),
+        captions=captions.rows([track for track in kept_captions.tracks(recording.id) if track.search_text]),
         may_caption=rights.may_edit_captions(actor, facts),
         moment=_moment(),
     )
@@ -231,12 +232,9 @@ def _day(name: str) -> date | None:
     text = request.args.get(name, "")
     if not text:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
+    day = timetable.read_day(text)
     if day is None or not timetable.FIRST_DAY <= day <= timetable.LAST_DAY:
-        raise _unusable(name, _("A day from 2000 to 2100, like 2026-11-23."))
+        raise _unusable(name, _("Write a day from 2000 to 2100, like 2026-11-23 or 23.11.2026."))
     return day
 
 

@@ -41,12 +41,13 @@ class PauseRow:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One file of a recording; `url` is "" until it can be downloaded."""
+    """One file of a recording; `url` is "" until it can be downloaded, `own` the time at the reader's own school."""
 
     kind: str
     name: str
     url: str
     size: str
+    own: str
     times: list[dict[str, str]]
     sha256: str
     manifest: str
@@ -103,14 +104,11 @@ def gap_texts(recording: Recording) -> list[str]:
     ]
 
 
-def file_row(rendition: Rendition, url: str) -> FileRow:
-    """Dress one file of a recording for a page."""
+def file_row(rendition: Rendition, url: str, own_kbps: int | None = None) -> FileRow:
+    """Dress one file of a recording for a page; `own_kbps` is what the reader's school downloads at."""
     # One that is made anew (a pack whose captions changed) can be had until the next one is there.
     published = rendition.is_available
-    times = [
-        {"rate": str(rate), "text": words.minutes(download_minutes(rendition.bytes, rate))}
-        for rate in (SHOWN_RATES_KBPS if published else ())
-    ]
+    times = {rate: words.minutes(download_minutes(rendition.bytes, rate)) for rate in _rates(own_kbps) if published}
     text = words.rendition_progress(rendition.state, rendition.stage, rendition.percent, rendition.eta_s)
     if rendition.state == RenditionState.WAITING and rendition.error in leases.PATIENT:
         text = f"{text}: {words.reason(rendition.error)}"
@@ -123,7 +121,8 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         name=str(words.FILES[Kind(rendition.kind)]),
         url=url if published else "",
         size=words.size(rendition.bytes) if published else "",
-        times=times,
+        own=times.get(own_kbps, ""),
+        times=[{"rate": str(rate), "text": times[rate]} for rate in SHOWN_RATES_KBPS if published],
         sha256=rendition.sha256,
         manifest=f"/manifests/{rendition.id}" if published else "",
         text=text,
@@ -131,6 +130,10 @@ def file_row(rendition: Rendition, url: str) -> FileRow:
         running=rendition.state in RUNNING,
         percent=round(rendition.percent, 1),
     )
+
+
+def _rates(own_kbps: int | None) -> set[int]:
+    return {*SHOWN_RATES_KBPS, own_kbps} if own_kbps else set(SHOWN_RATES_KBPS)
 
 
 def players(files: list[FileRow]) -> list[Player]:

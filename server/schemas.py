@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from rules.idempotency import MAX_KEY_CHARS
 from server.i18n import is_zone
+from server.timetable import read_day
 
 FIRST_YEAR = 2000
 LAST_YEAR = 2100
@@ -116,10 +117,12 @@ class Whole(fields.Integer):
 
 
 class Day(fields.Date):
-    """A calendar day between FIRST_YEAR and LAST_YEAR."""
+    """A calendar day between FIRST_YEAR and LAST_YEAR, as a form sends it."""
 
     def _deserialize(self, value, attr, data, **options) -> date:
-        found = super()._deserialize(value, attr, data, **options)
+        found = read_day(value) if isinstance(value, str) else None
+        if found is None:
+            raise ValidationError(_("Write the day like 2026-11-23 or 23.11.2026."))
         check_year(found)
         return found
 

@@ -13,6 +13,19 @@ WEEK = timedelta(days=7)
 FIRST_DAY, LAST_DAY = date(2000, 1, 3), date(2100, 1, 1)  # weeks outside are refused: no booking can be there
 
 
+def read_day(text: str) -> date | None:
+    """Read a day as date fields send it (2026-11-23) or as people write it here (23.11.2026); None for neither.
+
+    Browsers of ten years ago have no date field and send what was typed.
+    """
+    for shape in ("%Y-%m-%d", "%d.%m.%Y"):
+        try:
+            return datetime.strptime(text.strip(), shape).date()
+        except ValueError:
+            continue
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A stretch of time in which `free` channels are free."""

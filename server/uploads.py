@@ -145,7 +145,7 @@ def _choices(actor: Actor, current: Session | None = None) -> dict:
 
 
 def _lesson(row: Session) -> str:
-    day = format_date(i18n.local(row.starts_at), "d MMMM", rebase=False)
+    day = format_date(i18n.local(row.starts_at), "d MMMM y", rebase=False)
     return f"{day}, {row.title}"
 
 

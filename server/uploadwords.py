@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from flask_babel import format_date, ngettext
+from flask_babel import ngettext
 from flask_babel import gettext as _
 
 from rules.lifecycle import UploadState
-from server import i18n, words
+from rules.retention import MAX_DAYS
+from server import keepwords, words
+from store import database
 from store.models import Upload
 
 
@@ -50,7 +53,7 @@ def state_text(upload: Upload, offset: int) -> str:
     """Say how an upload stands, and what to do next."""
     match UploadState(upload.state):
         case UploadState.RECEIVING:
-            day = format_date(i18n.local(upload.expires_at), "d MMMM", rebase=False)
+            day = keepwords.day(upload.expires_at)
             if not offset:
                 said = _("Nothing has come yet. Choose the file to send it; what you write is kept until %(day)s.")
                 return said % {"day": day}
@@ -61,9 +64,12 @@ def state_text(upload: Upload, offset: int) -> str:
         case UploadState.TAKEN:
             return _("All of it has come, and the recording is being made or ready.")
         case UploadState.REFUSED:
-            day = format_date(i18n.local(upload.expires_at), "d MMMM", rebase=False)
+            reason = words.reason(upload.failure)
+            # A policy that says "for ever" is kept as a day which nobody here will see (workers.uploads).
+            if upload.expires_at - database.utc_now() > timedelta(days=MAX_DAYS):
+                return _("No recording could be made of it: %(reason)s. The file is kept.", reason=reason)
             said = _("No recording could be made of it: %(reason)s. The file is kept until %(day)s.")
-            return said % {"reason": words.reason(upload.failure), "day": day}
+            return said % {"reason": reason, "day": keepwords.day(upload.expires_at)}
         case UploadState.EXPIRED:
             return _("Nothing came for too long, so its bytes were removed. Choose the same file to send it anew.")
 

@@ -62,16 +62,13 @@ def asked_day(text: str | None, now: datetime) -> date:
     """Read the day that was asked for, today by default; raises Problem 422 for no day, and for years out of range."""
     if not text:
         return now.astimezone(i18n.viewer_zone()).date()
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
+    day = timetable.read_day(text)
     if day is None or not timetable.FIRST_DAY <= day <= timetable.LAST_DAY:
         raise Problem(
             422,
             _("This day cannot be shown."),
-            todo=_("Write it like 2026-11-23."),
-            extra={"errors": {"date": [_("A day from 2000 to 2100, like 2026-11-23.")]}},
+            todo=_("Write a day from 2000 to 2100, like 2026-11-23 or 23.11.2026."),
+            extra={"errors": {"date": [_("Write a day from 2000 to 2100, like 2026-11-23 or 23.11.2026.")]}},
         )
     return day
 

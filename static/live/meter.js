@@ -37,12 +37,13 @@ export class Meter {
     if (now - this.seen.at < 2000) return;
     const kbps = Math.round(((bytes - this.seen.bytes) * 8) / (now - this.seen.at));
     this.seen = { bytes, at: now, size };
-    this.draw(kbps, ((this.total + bytes) / 1e6).toFixed(1));
+    this.draw(kbps, (this.total + bytes) / 1e6);
   }
 
   draw(kbps, mb) {
     if (!this.told) return;
-    write(find("meter"), phrase("meter", { rung: phrase(`rung_${this.told.rung}`), kbps, mb }));
+    const shown = mb.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+    write(find("meter"), phrase("meter", { rung: phrase(`rung_${this.told.rung}`), kbps, mb: shown }));
     write(find("why"), phrase(`why_${this.told.why}`));
   }
 

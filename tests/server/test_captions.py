@@ -347,3 +347,12 @@ def test_garbage_is_a_bad_file(content: bytes):
     """Whatever comes is refused as a file, not by a crash."""
     with pytest.raises(BadFile):
         captionfile.read(content)
+
+
+def test_captions_without_a_word_are_not_offered(town: Town):
+    """An editor that was saved empty puts no blank track into the player and no empty file on the page."""
+    page = f"/recordings/{town.lessons.recording}"
+    assert "WebVTT" in town.client("teacher").get(page).get_data(as_text=True)
+    assert edit(town, opened(town), []).status_code == 303
+    assert kept(town, "ru")[1] == ()
+    assert "WebVTT" not in town.client("teacher").get(page).get_data(as_text=True)

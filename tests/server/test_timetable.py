@@ -6,7 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.timetable import Pause, day_bounds, monday_of, phase_of, programme, split_by_day, taken_stretches
+from server.timetable import (
+    Pause,
+    day_bounds,
+    monday_of,
+    phase_of,
+    programme,
+    read_day,
+    split_by_day,
+    taken_stretches,
+)
 
 KRASNOYARSK = ZoneInfo("Asia/Krasnoyarsk")
 
@@ -72,3 +81,15 @@ def test_taken_channels_are_counted_stretch_by_stretch():
 def test_the_phase_follows_state_and_clock(state, hour, phase):
     """A lesson that is live stays live however late; one that nobody began is over when its time is."""
     assert phase_of(state, at(23, 3), 45, at(23, hour)) == phase
+
+
+@pytest.mark.parametrize("text", ["2026-11-30", "30.11.2026", " 30.11.2026 "])
+def test_days_are_read_as_fields_send_them_and_as_people_write_them(text: str):
+    """A browser without a date field sends what was typed."""
+    assert read_day(text) == date(2026, 11, 30)
+
+
+@pytest.mark.parametrize("text", ["", "30.11.26", "31.02.2026", "2026-02-30", "11/30/2026", "завтра", "2026-11-30T10"])
+def test_what_is_no_day_is_none(text: str):
+    """A day that the calendar lacks is refused, not moved."""
+    assert read_day(text) is None

@@ -106,6 +106,18 @@ def test_the_list_says_how_each_file_stands(app: Flask, as_role, district):
     assert "Имя host" in as_role("school_coordinator").get("/uploads/").get_data(as_text=True)
 
 
+@pytest.mark.parametrize(("days", "said"), [(400, "The file is kept until "), (36_500, "The file is kept.")])
+def test_a_refused_file_says_how_long_it_is_kept(app: Flask, as_role, district, days: int, said: str):
+    """A day of another year stands with its year; where the policy names no end, the page names no day."""
+    refused = make_lessons(app, district).refused_upload
+    until = database.utc_now() + timedelta(days=days)
+    with app.app_context(), database.write():
+        db.session.get(Upload, refused).expires_at = until
+    text = as_role("host").get("/uploads/").get_data(as_text=True)
+    assert said in text
+    assert (str(until.year) in text) == ("until" in said)
+
+
 def test_the_lessons_page_leads_here_and_its_lesson_is_chosen(app: Flask, as_role, district):
     """A lesson that is over, or recorded offline before its time; others' lessons are not offered."""
     now = database.utc_now()
