@@ -13,7 +13,7 @@ export class Meter {
     this.seen = { bytes: 0, at: 0, size: "" };
     this.told = null;
     this.askAt = 0;
-    find("mode").onchange = () => this.ask();
+    find("mode").onchange = () => this.ask(SOON_MS); // the answer still tells what was sent until now
   }
 
   /** Take a look at the counters: rate and sum from what arrived, the reason from the server. */
@@ -48,8 +48,8 @@ export class Meter {
   }
 
   /** Tell the server the choice and learn what is sent and why; a server that is away is asked again later. */
-  async ask() {
-    this.askAt = performance.now() + ASK_MS;
+  async ask(againMs = ASK_MS) {
+    this.askAt = performance.now() + againMs;
     const chosen = find("mode").value;
     try {
       this.told = await this.link.tell({ mode: chosen });
