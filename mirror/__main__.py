@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from mirror.texts import LANGUAGES, Words, size, system_language, words
 
 CONFIG = "mirror.json"
 PORT = 8090
+FOLDER = Path("lessons")
 
 
 def arguments(typed: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +39,7 @@ def arguments(typed: list[str] | None = None) -> argparse.Namespace:
     }
     made = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for one in made.values():
-        one.add_argument("--folder", type=Path, default=Path("lessons"), help="where the lessons are kept")
+        one.add_argument("--folder", type=Path, default=FOLDER, help="where the lessons are kept")
     made["init"].add_argument("--origin", required=True, help="the server's address")
     made["init"].add_argument("--token", required=True, help="made on the school's page for downloads")
     made["run"].add_argument("--port", type=int, default=PORT, help="of the pages for the school")
@@ -98,6 +100,8 @@ def init(given: argparse.Namespace, folder: Folder, t: Words) -> int:
         len(subscription.files),
     )
     _say(text % {"school": subscription.school, "num": len(subscription.files), "size": size(t, total)})
+    where = "" if given.folder == FOLDER else f" --folder {shlex.quote(str(given.folder))}"
+    _say(t.gettext("Now start it: %(command)s") % {"command": f"python -m mirror run{where}"})
     return 0
 
 

@@ -155,7 +155,7 @@ def _blank(actor: Actor) -> dict[str, object]:
     return {
         "kind": "open_lesson",
         "date": request.args.get("date") or local.strftime("%Y-%m-%d"),
-        "time": "10:00",
+        "time": request.args.get("time") or "10:00",
         "minutes": DEFAULT_MINUTES,
         "host_school_id": schools[0] if schools else "",
         "host_person_id": actor.person_id if schools else "",

@@ -24,7 +24,11 @@ blueprint = Blueprint("captions", __name__)
 TYPES = {"vtt": "text/vtt", "srt": "application/x-subrip"}
 # Fields and boundaries around the one file of the form.
 AROUND_BYTES = 64 * 1024
-LABELS = {"language": _l("Language"), "file": _l("File with captions")}
+LABELS = {
+    "language": _l("Language"),
+    "file": _l("File with captions"),
+    "replace": _l("Put it in the place of captions in the same language"),
+}
 
 
 class CaptionsBody(schemas.Body):

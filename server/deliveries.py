@@ -116,8 +116,10 @@ def arrival_rows(recording: Recording) -> tuple[str, list[ArrivalRow]]:
 
 def mirror_text(row: SchoolMirror, school: School, now: datetime) -> list[str]:
     """Say when a school's computer was last heard of, what it has used this month, and what troubles it."""
-    seen = i18n.day(row.last_seen_at) if row.last_seen_at else _("never")
-    parts = [_("last heard of: %(when)s", when=seen)]
+    if row.last_seen_at is None:
+        parts = [_("not heard of yet; start it there")]
+    else:
+        parts = [_("last heard of: %(when)s", when=i18n.day(row.last_seen_at))]
     if row.month == month_of(school, now):
         parts.append(_("%(size)s on the wire this month", size=words.size(row.month_bytes)))
     if row.said:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
 from flask import Blueprint, flash, redirect, render_template, request
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
@@ -18,6 +21,7 @@ from server.operations.outcome import Trouble
 from server.schemas import Form
 from server.timetable import Pause
 from store import database, people, seminars
+from store.models import Seminar, Session
 
 blueprint = Blueprint("seminars", __name__)
 
@@ -80,8 +84,19 @@ def seminar_page(seminar_id: str) -> str:
         ],
         zone=i18n.zone_label(i18n.viewer_zone().key),
         may_edit=may_edit,
-        may_add=may_edit and rights.may_book_something(actor),
+        add=f"/sessions/new?{urlencode(_following(seminar, shown, now))}"
+        if may_edit and rights.may_book_something(actor)
+        else "",
     )
+
+
+def _following(seminar: Seminar, shown: list[Session], now: datetime) -> dict[str, str]:
+    """Fill in what is known of a programme's next lesson: it begins where the last one ends."""
+    ends_at = max((session.starts_at + timedelta(minutes=session.minutes) for session in shown), default=now)
+    if ends_at <= now:
+        return {"seminar": seminar.id}
+    local = i18n.local(ends_at)
+    return {"seminar": seminar.id, "date": local.strftime("%Y-%m-%d"), "time": local.strftime("%H:%M")}
 
 
 @blueprint.route("/seminars/new", methods=["GET", "POST"])

@@ -94,7 +94,7 @@ def test_captions_are_replaced_only_when_that_is_meant(town: Town):
     """A second file in the same language needs its tick; then it takes the place of the first."""
     refused = send(town, SRT.encode(), language="ru")
     assert refused.status_code == 422
-    assert "There are captions in this language already." in refused.get_data(as_text=True)
+    assert "same language: There are captions in this language already." in refused.get_data(as_text=True)
     assert kept(town, "ru")[0] == 1
     assert send(town, SRT.encode(), language="ru", replace="1").status_code == 303
     assert kept(town, "ru")[0] == 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import html
 import re
 from datetime import timedelta
 from email.message import Message
+from zoneinfo import ZoneInfo
 
 import icalendar
 import jsonschema
@@ -15,7 +17,7 @@ import pytest
 from rules.rights import Audience
 from server.slotwords import machine_time
 from store import booking, database
-from store.models import Session
+from store.models import Session, db
 from tests.server.lessons import BODY, TITLE, lesson_draft, make_lessons, next_lesson_start
 
 SUGGESTION = re.compile(r'<button name="start" value="([^"]+)">')
@@ -211,6 +213,18 @@ def test_subscriptions_show_each_person_their_own(app, client, as_role, district
         found[who] = {str(event["UID"]) for event in calendar.walk("VEVENT")}
     assert f"session-{lessons.session}@tropa" in found["teacher"]
     assert found["other_teacher"] == {f"session-{lessons.open_session}@tropa"}
+
+
+def test_the_next_lesson_of_a_seminar_begins_where_the_last_one_ends(app, as_role, lessons):
+    """A coordinator who builds a programme of an afternoon types its day once."""
+    coordinator = as_role("coordinator")
+    page = coordinator.get(f"/seminars/{lessons.seminar}").get_data(as_text=True)
+    (query,) = re.findall(rf'href="/sessions/new\?(seminar={lessons.seminar}&amp;date=[^"]*)"', page)
+    form = coordinator.get(f"/sessions/new?{html.unescape(query)}").get_data(as_text=True)
+    with app.app_context():
+        (row,) = db.session.query(Session).filter_by(seminar_id=lessons.seminar)
+        end = (row.starts_at + timedelta(minutes=row.minutes)).astimezone(ZoneInfo(app.config["TROPA_TIMEZONE"]))
+    assert f'type="date" value="{end:%Y-%m-%d}"' in form and f'type="time" value="{end:%H:%M}"' in form
 
 
 def test_a_seminar_shows_its_programme_and_gives_it_as_a_file(as_role, lessons):

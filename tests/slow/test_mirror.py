@@ -180,6 +180,7 @@ def test_a_lesson_arrives_through_cuts_a_kill_and_a_flipped_bit(town: Town, tmp_
     folder.parent.mkdir()
     said = run(folder, "init", "--origin", f"http://127.0.0.1:{proxy.port}", "--token", town.token)
     assert said.returncode == 0 and "1 file to fetch" in said.stdout
+    assert f"Now start it: python -m mirror run --folder {folder}" in said.stdout
     proxy.cuts = [SIZE * (number + 1) // (CUTS + 2) for number in range(CUTS)]
     proxy.flip_at = SIZE // 2
     before = proxy.down_bytes + proxy.up_bytes
