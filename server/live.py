@@ -17,12 +17,13 @@ from rules.rights import NOBODY, Actor
 from rules.tickets import Action, TicketError, TicketFault
 from server import access, bearers, words
 from server.i18n import when
-from server.liveplane import AWAY_RETRY_S, MediaAway, Refused
+from server.liveplane import MediaAway, Refused
 from server.livewords import host_words, watch_words
+from server.operations import ending
 from server.problems import Problem, wants_json
 from server.roomview import room_state
 from server.whip import liveplane
-from store import people, programme
+from store import people
 from store.database import utc_now
 from store.models import Session
 
@@ -82,21 +83,7 @@ def host_page(session_id: str) -> str:
 @access.signed_in
 def end(session_id: str) -> AnyResponse:
     """End the lesson: viewers are dismissed and the recording is sealed before the answer goes out."""
-    actor = access.current_actor()
-    session, facts = bearers.session_for(session_id, actor)
-    access.require(rights.may_host(actor, facts), _("Only the lesson's host and coordinators may end it."))
-    try:
-        was_there = liveplane().end(session_id)
-    except (MediaAway, Refused):
-        raise Problem(
-            503,
-            _("The live part is being restarted, so the lesson has not been ended; what was recorded is kept."),
-            todo=_("Press the button again in a few seconds."),
-            headers={"Retry-After": str(AWAY_RETRY_S)},
-        ) from None
-    if not was_there and session.state != SessionState.LIVE:
-        raise Problem(409, _("This lesson is not live."), slug="not-live")
-    programme.mark_ended(session_id, utc_now())
+    ending.end(session_id, access.current_actor())
     if wants_json():
         return jsonify(state="ended")
     flash(_("The lesson has ended. The recording is kept; small files are being made of it."))

@@ -21,8 +21,17 @@ blueprint = Blueprint("api-mirror", __name__, description="For a school's own co
 SUBSCRIPTION_VERSION = 1
 
 
+def _answers(content_type: str, description: str) -> dict:
+    """Describe an answer that is no shape of ours, and the 304 in its place."""
+    return {
+        "200": {"description": description, "content": {content_type: {}}},
+        "304": {"description": "Nothing has changed"},
+    }
+
+
 @blueprint.get("/mirror")
 @access.by_bearer
+@blueprint.doc(responses=_answers("application/json", "What the school downloads by, and its files"))
 def subscription() -> Response:
     """Say what a school downloads by, and which files it takes; 304 while nothing has changed."""
     mirror = operations.by_token(database.utc_now())
@@ -41,6 +50,7 @@ def subscription() -> Response:
 
 @blueprint.get("/mirror/files/<rendition_id>/manifest")
 @access.by_bearer
+@blueprint.doc(responses=_answers("application/json", "The manifest: docs/mirror.md"))
 def manifest(rendition_id: str) -> Response:
     """Give a file's manifest."""
     return manifest_answer(operations.for_mirror(rendition_id, operations.by_token(database.utc_now())))
@@ -48,6 +58,13 @@ def manifest(rendition_id: str) -> Response:
 
 @blueprint.get("/mirror/files/<rendition_id>")
 @access.by_bearer
+@blueprint.doc(
+    responses={
+        **_answers("application/octet-stream", "The file"),
+        "206": {"description": "The part of the file that was asked for"},
+        "416": {"description": "There is no such part"},
+    }
+)
 def file(rendition_id: str) -> Response:
     """Send a file or the part asked for."""
     response = stored_answer(operations.for_mirror(rendition_id, operations.by_token(database.utc_now())))

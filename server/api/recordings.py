@@ -6,14 +6,14 @@ from flask_smorest import Blueprint
 from marshmallow import fields
 
 from rules.renditions import SHOWN_RATES_KBPS, download_minutes
-from server import access, schemas
+from server import access, deliveries, planwords, schemas
 from server.api.shapes import RecordingShape, RecordingsShape, RenditionShape
 from server.library import asked, asked_page
 from server.links import public_link
 from server.operations import recordings as operations
 from server.operations import sessions
 from server.operations.recordings import file_url
-from store import library
+from store import database, library
 from store.models import Recording, Rendition
 
 blueprint = Blueprint("api-recordings", __name__, description="The library and its files")
@@ -81,8 +81,12 @@ def of_session(session_id: str) -> list[dict]:
 def dressed(row: Recording) -> dict:
     """Return a recording as the API shows it."""
     names = ("id", "session_id", "state", "failure", "started_at", "ended_at", "duration_s", "gaps", "origin", "notes")
-    shown = operations.shown_renditions(row, access.current_actor(), library.recording_facts(row))
+    actor = access.current_actor()
+    shown = operations.shown_renditions(row, actor, library.recording_facts(row))
+    whose = deliveries.for_asker(actor, database.utc_now())
     return {name: getattr(row, name) for name in names} | {
+        "plan": planwords.reasons(row.plan),
+        "best": deliveries.best_text(shown, whose) if whose else "",
         "kept": row.kept_at is not None,
         "source_removed_at": row.source_removed_at,
         "renditions": [_file(rendition) for rendition in shown],

@@ -16,6 +16,7 @@ from server.api.keys import KEY_HEADER, idempotency_key
 from server.api.shapes import AttendanceShape, SessionShape, SessionsShape, TicketShape
 from server.lessonschemas import LessonBody, TicketBody
 from server.links import public_link
+from server.operations import ending
 from server.operations import sessions as operations
 from server.operations.outcome import Trouble
 from server.problems import Problem
@@ -94,6 +95,15 @@ def cancel(session_id: str) -> Session:
     """Cancel a booked session."""
     row, _facts = operations.editable(session_id, access.current_actor())
     operations.cancel(row, database.utc_now())
+    return programme.get_session(session_id)
+
+
+@blueprint.post("/sessions/<session_id>/end")
+@access.signed_in
+@blueprint.response(200, SessionShape)
+def end(session_id: str) -> Session:
+    """End a lesson that is live: viewers are dismissed and the recording is sealed before the answer goes out."""
+    ending.end(session_id, access.current_actor())
     return programme.get_session(session_id)
 
 

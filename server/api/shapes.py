@@ -53,6 +53,14 @@ class PersonShape(Schema):
     memberships = fields.List(fields.Nested(MembershipShape))
 
 
+class AddressesShape(Schema):
+    """Secret addresses of one's own."""
+
+    calendar = fields.String()
+    podcast = fields.String(allow_none=True)
+    podcast_kind = fields.String(allow_none=True)
+
+
 class PasswordResetShape(Schema):
     """A link for a new password, shown this once; mailed says whether a letter was sent too."""
 
@@ -206,6 +214,10 @@ class RecordingShape(Schema):
     gaps = fields.List(fields.Nested(GapShape))
     origin = fields.String(metadata={"description": "live, or upload"})
     notes = fields.List(fields.Dict(), metadata={"description": "What to know of it: a code with figures"})
+    plan = fields.List(fields.String(), metadata={"description": "Why the small files are as they are, in sentences"})
+    best = fields.String(
+        metadata={"description": "The best file for the asker's school, in words; empty where there is none"}
+    )
     kept = fields.Boolean(metadata={"description": "Nothing of it goes by itself"})
     source_removed_at = moment(nullable=True)
     renditions = fields.List(fields.Nested(RenditionShape))

@@ -123,3 +123,22 @@ def test_everybody_may_choose_a_clock(app, district, as_role) -> None:
         assert "chosen by you" not in browser.get("/me").get_data(as_text=True)
         wrong = browser.post("/me/profile", {**chosen, "timezone": "Mars/Olympus"}, page="/me")
         assert wrong.status_code == 422
+
+
+def test_programs_change_profile_and_addresses(app, district, as_api) -> None:
+    """What one's own page does with name, calendar and podcast goes over the API too; passwords do not."""
+    client, headers = app.test_client(), as_api("teacher")
+    changed = client.patch("/api/v1/me", json={"name": "Другое имя", "timezone": "Asia/Omsk"}, headers=headers).json
+    assert (changed["name"], changed["timezone"], changed["locale"]) == ("Другое имя", "Asia/Omsk", "en")
+    assert client.patch("/api/v1/me", json={"timezone": "Mars"}, headers=headers).status_code == 422
+    assert client.patch("/api/v1/me", json={"password": "other words"}, headers=headers).status_code == 422
+    first = client.get("/api/v1/me/addresses", headers=headers).json
+    assert first["podcast"] is None and client.get(first["calendar"]).status_code == 200
+    renewed = client.post("/api/v1/me/calendar", headers=headers).json["calendar"]
+    assert (client.get(first["calendar"]).status_code, client.get(renewed).status_code) == (404, 200)
+    podcast = client.put("/api/v1/me/podcast", json={"kind": "voice_aac"}, headers=headers).json["podcast"]
+    assert client.get(podcast).status_code == 200
+    assert client.post("/api/v1/me/podcast/renew", headers=headers).json["podcast"] != podcast
+    assert client.get(podcast).status_code == 404
+    assert client.delete("/api/v1/me/podcast", headers=headers).status_code == 204
+    assert client.delete("/api/v1/me/podcast", headers=headers).status_code == 404
