@@ -29,6 +29,13 @@ const phrase = (key, values = {}) => words[key].replace(/%\((\w+)\)s/g, (_, name
 
 let running = null;
 
+/** Return the school that the list shows now: the button beside it only shows earlier results. */
+function chosenSchool() {
+  const list = find("school");
+  if (!list) return test.school_id;
+  return list.value === "none" ? null : list.value;
+}
+
 /** One test: its address, what ends it, when it began. */
 class Test {
   constructor() {
@@ -77,7 +84,7 @@ class Test {
 
   async run() {
     this.say("connecting");
-    const begun = await (await this.ask("POST", "/api/v1/link-tests", { school_id: test.school_id })).json();
+    const begun = await (await this.ask("POST", "/api/v1/link-tests", { school_id: chosenSchool() })).json();
     this.url = `/api/v1/link-tests/${begun.id}`;
     this.most = begun.most_bytes;
     let claims = {};

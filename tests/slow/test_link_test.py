@@ -72,4 +72,9 @@ def test_a_test_ends_is_kept_and_shown(stack: Stack, tmp_path: Path) -> None:
         page = as_person(browser, stack, tokens["coordinator"])
         page.goto(f"{stack.base_url}/schools/{school}", timeout=PATIENCE_MS)
         assert "Teacher" in page.inner_text("table") and "UDP" in page.inner_text("table")
+        page.goto(f"{stack.base_url}/link-test", timeout=PATIENCE_MS)
+        page.select_option("#school", school)
+        with page.expect_request("**/api/v1/link-tests", timeout=PATIENCE_MS) as begun:
+            page.click("#begin")
+        assert begun.value.post_data_json == {"school_id": school}, "the school that the list shows is the one meant"
         browser.close()
