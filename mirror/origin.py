@@ -269,6 +269,8 @@ def _why(error: Exception) -> tuple[str, str]:
         return _l("nothing came from the server for too long"), ""
     if isinstance(error, socket.gaierror):
         return _l("the server's name leads nowhere: is there internet, is the address right?"), ""
+    if isinstance(error, ConnectionRefusedError):
+        return _l("nothing answers at the server's address: is it switched on, are address and port right?"), ""
     if isinstance(error, http.client.HTTPException) and not isinstance(
         error, http.client.IncompleteRead | ConnectionError
     ):

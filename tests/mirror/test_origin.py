@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
 import time
 import zlib
 from datetime import UTC, datetime
@@ -118,6 +119,15 @@ def test_a_server_that_speaks_no_http(says, answer: bytes) -> None:
     asked, _wires, _counted = says(answer)
     with pytest.raises(OriginError):
         asked.get_json("/x")
+
+
+def test_a_port_where_nothing_listens() -> None:
+    """Whoever mistypes the address is told to look at it, not at the link."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(OriginError, match="nothing answers at the server's address"):
+        Origin(f"http://127.0.0.1:{port}", "token", lambda count: None).get_json("/x")
 
 
 def test_documents_are_read(says) -> None:
