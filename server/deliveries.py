@@ -53,9 +53,14 @@ def offered(renditions: list[Rendition]) -> list[Offered]:
     return [Offered(row.kind, row.bytes) for row in renditions if row.state == RenditionState.PUBLISHED]
 
 
+def best_of(renditions: list[Rendition], whose: ForSchool | None) -> Best | None:
+    """Choose the best file for a school; None where there is none, or no school."""
+    return best_file(offered(renditions), whose.terms) if whose is not None else None
+
+
 def best_text(renditions: list[Rendition], whose: ForSchool) -> str:
     """Name the best file for a school: "small video, 21 MB, 45 min at night"; "" where there is none."""
-    best = best_file(offered(renditions), whose.terms)
+    best = best_of(renditions, whose)
     return told(best, whose.terms) if best is not None else ""
 
 

@@ -114,6 +114,7 @@ def recording_page(recording_id: str) -> str:
     whose = deliveries.for_asker(actor, database.utc_now())
     own_kbps = whose.terms.rate_kbps if whose else None
     files = [rows.file_row(row, file_url(row), own_kbps) for row in renditions]
+    best = deliveries.best_of(renditions, whose)
     arrived, arrivals = "", []
     if rights.may_see_arrivals(actor, facts.session):
         arrived, arrivals = deliveries.arrival_rows(recording)
@@ -131,7 +132,8 @@ def recording_page(recording_id: str) -> str:
         players=rows.players(files),
         files=files,
         whose=whose,
-        best=deliveries.best_text(renditions, whose) if whose else "",
+        best=deliveries.told(best, whose.terms) if best else "",
+        best_url=next((file.url for file in files if best and file.kind == best.kind), ""),
         terms=deliveries.terms_text(whose) if whose else "",
         arrived=arrived,
         arrivals=arrivals,

@@ -97,6 +97,7 @@ def test_the_best_file_is_named(app, as_role, district) -> None:
         assert "For your school:</b> voice, smallest, 10 kB, 1 min" in page
         assert "8 kbit/s" in page and "left this month" in page
     page = teacher.get(f"/recordings/{lessons.recording}").get_data(as_text=True).replace("\u00a0", " ")
+    assert f'class="button best" href="{lessons.file_url.removesuffix("x")}' in page
     assert page.count("<b>At your school: 1 min</b>") == page.count("Download, 10 kB")
 
 
