@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "termination", "checksum", "expiration")
@@ -16,13 +17,28 @@ DIGEST_BYTES: Mapping[str, int] = {"sha1": 20, "sha256": 32, "sha512": 64, "md5"
 CHUNK_TYPE = "application/offset+octet-stream"
 
 MAX_METADATA_CHARS = 16 * 1024
-MAX_DIGITS = 16  # of a length or an offset: 10 petabytes
+MAX_DIGITS = 16  # of a length or an offset; what is longer counts as 10 petabytes, which is too much for everybody
+
+
+class Why(StrEnum):
+    """Why a header cannot be used; server/tus.py has the words."""
+
+    MISSING = "missing"
+    NUMBER = "number"
+    ALGORITHM = "algorithm"
+    DIGEST = "digest"  # of another length than its algorithm's
+    BASE64 = "base64"
+    UTF8 = "utf8"
+    KEY = "key"  # of metadata: none, or not ASCII
+    TWICE = "twice"
+    LONG = "long"
+    UNSPOKEN = "unspoken"  # it belongs to an extension that is not offered
 
 
 class TusError(ValueError):
     """A header that cannot be used; `header` names it."""
 
-    def __init__(self, header: str, why: str) -> None:
+    def __init__(self, header: str, why: Why) -> None:
         super().__init__(f"{header}: {why}")
         self.header = header
         self.why = why
@@ -39,10 +55,23 @@ class Checksum:
 def number(header: str, text: str | None) -> int:
     """Read a length or an offset: digits and nothing else."""
     if text is None or text == "":
-        raise TusError(header, "is missing")
-    if not re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text, re.ASCII):
-        raise TusError(header, "is not a whole number of bytes")
-    return int(text)
+        raise TusError(header, Why.MISSING)
+    if not re.fullmatch("[0-9]+", text):
+        raise TusError(header, Why.NUMBER)
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= MAX_DIGITS else 10**MAX_DIGITS
+
+
+def refuse_unspoken(headers: Mapping[str, str]) -> None:
+    """Raise TusError where a client relies on an extension that is not offered, as some do without asking.
+
+    A part for a concatenation would become a lesson of its own, and a checksum behind the bytes would not be looked at.
+    """
+    for name in ("Upload-Concat", "Upload-Defer-Length"):
+        if name in headers:
+            raise TusError(name, Why.UNSPOKEN)
+    if "upload-checksum" in headers.get("Trailer", "").lower():
+        raise TusError("Trailer", Why.UNSPOKEN)
 
 
 def checksum(text: str | None) -> Checksum | None:
@@ -52,10 +81,10 @@ def checksum(text: str | None) -> Checksum | None:
     name, _space, encoded = text.strip().partition(" ")
     algorithm = ALGORITHMS.get(name)
     if algorithm is None:
-        raise TusError("Upload-Checksum", f"knows {', '.join(ALGORITHMS)}")
+        raise TusError("Upload-Checksum", Why.ALGORITHM)
     digest = _decoded("Upload-Checksum", encoded.strip())
     if len(digest) != DIGEST_BYTES[name]:
-        raise TusError("Upload-Checksum", f"a digest of {name} has {DIGEST_BYTES[name]} bytes")
+        raise TusError("Upload-Checksum", Why.DIGEST)
     return Checksum(algorithm, digest)
 
 
@@ -65,31 +94,25 @@ def metadata(text: str | None) -> dict[str, str]:
     if not text or not text.strip():
         return found
     if len(text) > MAX_METADATA_CHARS:
-        raise TusError("Upload-Metadata", f"has more than {MAX_METADATA_CHARS} characters")
+        raise TusError("Upload-Metadata", Why.LONG)
     for pair in text.split(","):
         key, _space, encoded = pair.strip().partition(" ")
         if not key or not key.isascii():
-            raise TusError("Upload-Metadata", "a key is missing or not ASCII")
+            raise TusError("Upload-Metadata", Why.KEY)
         if key in found:
-            raise TusError("Upload-Metadata", f"{key} stands twice")
+            raise TusError("Upload-Metadata", Why.TWICE)
         try:
             found[key] = _decoded("Upload-Metadata", encoded.strip()).decode()
         except UnicodeDecodeError:
-            raise TusError("Upload-Metadata", f"the value of {key} is not UTF-8") from None
+            raise TusError("Upload-Metadata", Why.UTF8) from None
     return found
-
-
-def metadata_text(values: Mapping[str, str]) -> str:
-    """Write Upload-Metadata; what is empty is left out."""
-    pairs = (f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items() if value)
-    return ",".join(pairs)
 
 
 def _decoded(header: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise TusError(header, "is not base64") from None
+        raise TusError(header, Why.BASE64) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class Writer:
 
     limit: asyncio.Timeout | None = None
     replaced: bool = False
+    has_all: bool = False  # the request's last byte came, whatever became of it
     done: asyncio.Event = field(default_factory=asyncio.Event)
     since_commit: int = 0
     committed_s: float = 0.0
@@ -112,7 +113,7 @@ class Receiver:
             if self._writers.get(order.upload_id) is writer:
                 del self._writers[order.upload_id]
             writer.done.set()
-        if taken.result in MORE_TO_COME and not waits:
+        if taken.result in MORE_TO_COME and not waits and not writer.has_all:
             await drain(receive)
         return taken
 
@@ -185,12 +186,13 @@ class Receiver:
             if message["type"] == "http.disconnect":
                 return Result.GONE
             piece = message.get("body", b"")
+            writer.has_all = not message.get("more_body", False)
             if part.offset + len(piece) > order.length:
                 return Result.TOO_LONG
             if piece:
                 await asyncio.to_thread(_append, part, piece, digests)
                 writer.since_commit += len(piece)
-            if not message.get("more_body", False):
+            if writer.has_all:
                 return Result.TAKEN
             if writer.replaced:
                 return Result.REPLACED

@@ -16,7 +16,7 @@ from werkzeug.http import http_date
 
 from rules import rights, tus
 from rules.lifecycle import UploadState
-from rules.tus import TusError
+from rules.tus import TusError, Why
 from server import access
 from server.operations import uploads as operations
 from server.operations.outcome import Trouble
@@ -76,8 +76,10 @@ def create() -> Response:
     """Announce a file; bytes may come along."""
     now = database.utc_now()
     try:
+        tus.refuse_unspoken(request.headers)
         length = tus.number("Upload-Length", request.headers.get("Upload-Length"))
-        told = tus.metadata(request.headers.get("Upload-Metadata"))
+        written = request.headers.get("Upload-Metadata", "")
+        told = tus.metadata(written)
         checksum = tus.checksum(request.headers.get("Upload-Checksum"))
     except TusError as error:
         raise _unreadable(error) from None
@@ -89,12 +91,14 @@ def create() -> Response:
         data = Announcement().load(from_metadata(told), unknown=EXCLUDE)
     except ValidationError as error:
         raise Trouble(422, errors=flat(error.messages)).problem() from None
-    row = operations.announce(data, length, access.current_actor(), now)
+    row = operations.announce(data, length, access.current_actor(), now, written)
     if isinstance(row, Trouble):
         raise row.problem()
-    response = _facts(row, Response(status=201), operations.offset(row))
+    known = operations.offset(row)
+    response = _facts(row, Response(status=201), known)
     response.headers["Location"] = f"/uploads/{row.id}"
-    if brings or length == 0:
+    # Of a file that was begun before, the answer says where it goes on; bytes from its beginning are not wanted.
+    if (brings or length == 0) and known == 0:
         order = Order(row.id, 0, length, *_check(checksum))
         response.headers[HEADER] = json.dumps(asdict(order))
     return response
@@ -110,9 +114,8 @@ def head(upload_id: str) -> Response:
     if row.state == UploadState.RECEIVING and response.headers["Upload-Offset"] == str(row.length):
         # The last byte came and the process was killed before it could say so: this client will send nothing more.
         response.headers[HEADER] = json.dumps(asdict(Order(row.id, row.length, row.length)))
-    response.headers["Upload-Metadata"] = tus.metadata_text(
-        {"filename": row.filename, "filetype": row.filetype, "title": row.title, "description": row.description}
-    )
+    if row.metadata_text:
+        response.headers["Upload-Metadata"] = row.metadata_text
     return response
 
 
@@ -125,16 +128,22 @@ def append(upload_id: str) -> Response:
     if request.mimetype != tus.CHUNK_TYPE:
         raise Problem(415, _("Send the bytes as %(type)s.", type=tus.CHUNK_TYPE))
     try:
+        tus.refuse_unspoken(request.headers)
         at = tus.number("Upload-Offset", request.headers.get("Upload-Offset"))
         checksum = tus.checksum(request.headers.get("Upload-Checksum"))
     except TusError as error:
         raise _unreadable(error) from None
-    if row.state != UploadState.RECEIVING:
-        raise Problem(403, _("This file is complete. Nothing was changed."), slug="complete")
     declared = request.environ.get("tropa.declared")
-    if declared is not None and at + declared > row.length:
+    there = operations.offset(row)
+    is_whole = row.state != UploadState.RECEIVING
+    if at != there and (is_whole or at + (declared or 0) > row.length):
+        raise _elsewhere(there)
+    if is_whole and declared == 0:
+        return _facts(row, Response(status=204), there)
+    if is_whole or at + (declared or 0) > row.length:
         raise _too_long()
     operations.require_room(declared or 0)
+    operations.prolong(row, database.utc_now())
     response = Response(status=204)
     response.headers[HEADER] = json.dumps(asdict(Order(row.id, at, row.length, *_check(checksum))))
     return response
@@ -157,7 +166,10 @@ def ended(order: Order, taken: Taken, created: bool) -> Response:
     elif taken.offset > order.offset:
         operations.note_progress(order.upload_id, taken.offset, now)
     if taken.result not in (Result.TAKEN, Result.GONE):
-        raise _refused(taken)
+        problem = _refused(taken)
+        if created:  # the upload is there, and so is what came before the trouble
+            problem.extra_headers["Location"] = f"/uploads/{order.upload_id}"
+        raise problem
     response = Response(status=201 if created else 204)
     row = operations.uploads.find(order.upload_id)
     if row is not None:
@@ -195,8 +207,33 @@ def _check(checksum: tus.Checksum | None) -> tuple[str, str]:
 
 
 def _unreadable(error: TusError) -> Problem:
-    detail = _("The header %(name)s cannot be used: it %(why)s.", name=error.header, why=error.why)
-    return Problem(400, detail, slug="tus-header")
+    why = {
+        Why.MISSING: _("it is missing"),
+        Why.NUMBER: _("it is not a whole number of bytes"),
+        Why.ALGORITHM: _("known are %(names)s", names=", ".join(tus.ALGORITHMS)),
+        Why.DIGEST: _("its digest has another length than its algorithm's"),
+        Why.BASE64: _("it is not base64"),
+        Why.UTF8: _("a value is not UTF-8"),
+        Why.KEY: _("a key is missing or not ASCII"),
+        Why.TWICE: _("a key stands twice"),
+        Why.LONG: _("it has more than %(most)s characters", most=tus.MAX_METADATA_CHARS),
+        Why.UNSPOKEN: _("this extension of tus is not offered here (OPTIONS says which are)"),
+    }[error.why]
+    detail = _("The header %(name)s cannot be used: %(why)s.", name=error.header, why=why)
+    todo = _("Nothing was changed. Correct the program that sends the file, or send it on the page for uploads.")
+    return Problem(400, detail, todo=todo, slug="tus-header")
+
+
+def _elsewhere(offset: int) -> Problem:
+    return Problem(
+        409,
+        _("The file has %(offset)s bytes so far.", offset=offset),
+        title=_("That is not where the file goes on"),
+        todo=_("Ask for the offset and go on from there."),
+        slug="offset",
+        extra={"offset": offset},
+        headers={"Upload-Offset": str(offset)},
+    )
 
 
 def _too_long() -> Problem:
@@ -208,9 +245,7 @@ def _refused(taken: Taken) -> Problem:
     again = _("Ask for the offset and go on from there.")
     match taken.result:
         case Result.CONFLICT:
-            detail = _("The file has %(offset)s bytes so far.", offset=taken.offset)
-            title = _("That is not where the file goes on")
-            return Problem(409, detail, title=title, todo=again, slug="offset", extra=_extra(taken), headers=at)
+            return _elsewhere(taken.offset)
         case Result.CHECKSUM:
             return Problem(
                 460,

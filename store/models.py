@@ -413,6 +413,7 @@ class Upload(db.Model):
     fingerprint: Mapped[str] = mapped_column(
         String(64), default=""
     )  # of the sender's, by which it finds its file again
+    metadata_text: Mapped[str] = mapped_column(Text, default="")  # as a tus client wrote it, to be told it again
     # What a lesson that was never booked is made of.
     title: Mapped[str] = mapped_column(String(200))
     subject: Mapped[str] = mapped_column(String(100), default="")

@@ -42,6 +42,7 @@ class Announced:
     grades: str = ""
     description: str = ""
     held_at: datetime | None = None
+    metadata_text: str = ""
 
 
 def folder(settings: Settings) -> Path:

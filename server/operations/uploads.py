@@ -69,10 +69,11 @@ def offset(row: Upload) -> int:
     return 0 if row.state == UploadState.EXPIRED else row.length
 
 
-def announce(data: dict, length: int, actor: Actor, now: datetime) -> Upload | Trouble:
+def announce(data: dict, length: int, actor: Actor, now: datetime, written: str = "") -> Upload | Trouble:
     """Make the row of a file before its first byte, or find the one that waits for the same file.
 
-    `data` is a checked server.uploadschemas.Announcement. Raises Problem 413, 429, 507.
+    `data` is a checked server.uploadschemas.Announcement, `written` the metadata as a tus client wrote them.
+    Raises Problem 413, 429, 507.
     """
     if length > most_bytes():
         raise Problem(413, _("A file may have %(most)s at most.", most=words.size(most_bytes())), slug="too-long")
@@ -94,6 +95,7 @@ def announce(data: dict, length: int, actor: Actor, now: datetime) -> Upload | T
         filetype=data["filetype"][:100],
         length=length,
         title=data["title"] or tus.stem(filename)[:200],
+        metadata_text=written,
         **told,
     )
     try:
@@ -174,6 +176,13 @@ def try_again(row: Upload, now: datetime) -> None:
 def note_progress(upload_id: str, offset: int, now: datetime) -> None:
     """Note how far a file is, which prolongs its time."""
     uploads.progress(upload_id, offset, now, keep())
+
+
+def prolong(row: Upload, now: datetime) -> None:
+    """Keep an upload that somebody goes on with: a request may take hours, and its bytes must not expire meanwhile."""
+    # Half of the time is more than any request takes, and pieces need not each write to the database beforehand.
+    if row.expires_at - now < keep() / 2:
+        uploads.progress(row.id, row.offset, now, keep())
 
 
 def finish(upload_id: str, sha256: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -17,7 +18,7 @@ from server.intake import Limits
 from server.shell import Shell
 from server.uploading import Uploads
 from store import database, uploads
-from store.models import Upload
+from store.models import Person, Upload
 from tests.server.test_shell import Client, Reply
 
 FILE = bytes(range(256)) * 8
@@ -97,8 +98,11 @@ async def test_a_file_is_announced_sent_and_handed_over(sender: Sender, app: Fla
     assert (row.state, row.sha256) == ("received", hashlib.sha256(FILE).hexdigest())
     assert (row.title, row.filename, row.description) == ("Урок 📐", "Урок 📐.mp4", "О дробях")
     assert uploads.part_path(app.config["TROPA"], row.id).read_bytes() == FILE
-    again = await sender.tus("PATCH", url, b"", Upload_Offset=2048, **CHUNK)
-    assert again.status == 403
+    said = {"Upload_Offset": 2048, "Content_Length": 0, **CHUNK}
+    assert (await sender.tus("PATCH", url, b"", **said)).status == 204
+    assert (await sender.tus("PATCH", url, b"x", **said | {"Content_Length": 1})).status == 413
+    late = await sender.tus("PATCH", url, FILE[900:], Upload_Offset=900, **CHUNK)
+    assert (late.status, late.headers["upload-offset"]) == (409, "2048")
     assert (await sender.tus("DELETE", url)).status == 409
 
 
@@ -136,8 +140,69 @@ async def test_a_wrong_offset_is_409_with_the_real_one(sender: Sender):
     """The header tells a client where to go on without asking again."""
     url = await sender.announce()
     await sender.tus("PATCH", url, FILE[:10], Upload_Offset=0, **CHUNK)
-    reply = await sender.tus("PATCH", url, FILE[20:], Upload_Offset=20, **CHUNK)
-    assert (reply.status, reply.headers["upload-offset"], json.loads(reply.body)["offset"]) == (409, "10", 10)
+    for at, more in ((20, 1), (2000, 100), ("9" * 20, 1)):
+        reply = await sender.tus("PATCH", url, FILE[:more], Upload_Offset=at, Content_Length=more, **CHUNK)
+        assert (reply.status, reply.headers["upload-offset"], json.loads(reply.body)["offset"]) == (409, "10", 10)
+
+
+async def test_what_is_too_long_is_answered_at_once(sender: Sender):
+    """Of undeclared length and come to its end: nothing more is waited for, and what counted before it stays."""
+    url = await sender.announce(10)
+    async with asyncio.timeout(5):
+        reply = await sender.tus("PATCH", url, b"x" * 6, b"y" * 6, Upload_Offset=0, **CHUNK)
+    assert (reply.status, (await sender.tus("HEAD", url)).headers["upload-offset"]) == (413, "0")
+
+
+async def test_metadata_are_told_as_they_were_written(sender: Sender, app: Flask):
+    """Unknown keys too, and whatever was changed on the page since."""
+    written = metadata(name="урок.mp4", relativePath="видео/урок.mp4") + ",is_confidential"
+    reply = await sender.tus("POST", "/uploads/", Upload_Length=5, Upload_Metadata=written)
+    url = reply.headers["location"]
+    with app.app_context():
+        uploads.describe(url.rpartition("/")[2], database.utc_now(), {"title": "Другое"})
+    assert (await sender.tus("HEAD", url)).headers["upload-metadata"] == written
+    assert "upload-metadata" not in (await sender.tus("HEAD", await sender.announce())).headers
+
+
+async def test_a_request_that_goes_on_keeps_its_upload(sender: Sender, app: Flask):
+    """Begun in the last minute and at work for hours: neither rows nor bytes may go meanwhile."""
+    url = await sender.announce()
+    soon = database.utc_now() + timedelta(seconds=30)
+    with app.app_context():
+        uploads.progress(url.rpartition("/")[2], 0, soon, timedelta())
+    await sender.tus("PATCH", url, FILE[:5], Upload_Offset=0, leave=True, **CHUNK)
+    with app.app_context():
+        uploads.progress(url.rpartition("/")[2], 5, soon, timedelta())
+    await sender.tus("PATCH", url, Upload_Offset=5, **CHUNK)
+    assert row_of(app, url).expires_at > soon + timedelta(days=6)
+
+
+@pytest.mark.parametrize("pieces", [(FILE,), (FILE[:9],)])
+async def test_an_announcement_with_bytes_of_a_file_that_was_begun_says_where_it_goes_on(sender: Sender, pieces):
+    """The bytes from its beginning are there already."""
+    url = await sender.announce(fingerprint="2048-1-a")
+    await sender.tus("PATCH", url, FILE[:700], Upload_Offset=0, **CHUNK)
+    told = {"Upload_Length": 2048, "Upload_Metadata": metadata(fingerprint="2048-1-a"), **CHUNK}
+    reply = await sender.tus("POST", "/uploads/", *pieces, **told)
+    assert (reply.status, reply.headers["location"], reply.headers["upload-offset"]) == (201, url, "700")
+
+
+async def test_damaged_bytes_of_an_announcement_leave_an_address_to_go_on_at(sender: Sender):
+    """460 with Location: the file need not be announced again."""
+    wrong = base64.b64encode(hashlib.sha1(b"other").digest()).decode()
+    told = {"Upload_Length": 2048, "Upload_Checksum": f"sha1 {wrong}", **CHUNK}
+    reply = await sender.tus("POST", "/uploads/", FILE[:9], **told)
+    assert reply.status == 460
+    assert (await sender.tus("HEAD", reply.headers["location"])).headers["upload-offset"] == "0"
+
+
+async def test_refusals_of_headers_are_in_one_language(sender: Sender, app: Flask, district):
+    """What happened and why, without English in Russian."""
+    with app.app_context(), database.write() as session:
+        session.get_one(Person, district.people["host"]).locale = "ru"
+    reply = await sender.tus("POST", "/uploads/", Upload_Length="x")
+    said = json.loads(reply.body)["detail"]
+    assert said.startswith("Заголовок Upload-Length не годится: это не целое число байтов. Ничего не изменено.")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +232,10 @@ async def test_what_cannot_be_understood_is_refused_and_changes_nothing(sender: 
         (400, {}),
         (400, {"Upload-Length": "-1"}),
         (400, {"Upload-Length": 5, "Upload-Metadata": "filename !!"}),
+        (400, {"Upload-Length": 5, "Upload-Concat": "partial"}),
+        (400, {"Upload-Defer-Length": 1}),
         (413, {"Upload-Length": 16_000_000_001}),
+        (413, {"Upload-Length": "9" * 20}),
         (422, {"Upload-Length": 5, "Upload-Metadata": metadata(title="x" * 300)}),
         (422, {"Upload-Length": 5, "Upload-Metadata": metadata(session="nosuch")}),
     ],
