@@ -19,6 +19,9 @@ CUT_OFF_S = 2.0
 CUT_OFF_SHARE = 0.01
 # Shorter than this there is nothing to hear or see.
 MIN_SECONDS = 0.2
+# A track whose times go back by more begins anew: somebody has joined recordings without a program for that. Pictures
+# that refer to later ones go back by less than a second.
+BEGINS_ANEW_S = 3.0
 # Containers whose header knows how long the whole is; others guess, from the rate of their first bytes.
 SAYS_LENGTH = ("mov", "matroska", "avi", "asf")
 
@@ -38,6 +41,8 @@ class Trouble(StrEnum):
     PLAYLIST = "playlist"
     NOT_MEDIA = "not_media"
     UNFINISHED_MP4 = "unfinished_mp4"
+    DAMAGED_MP4 = "damaged_mp4"
+    LOCKED = "locked"
     NO_SOUND_OR_PICTURE = "no_sound_or_picture"
     UNDECODABLE = "undecodable"
     TOO_LONG = "too_long"
@@ -49,6 +54,7 @@ class Note(StrEnum):
     """What people should know of a recording that was made of a file all the same."""
 
     CUT_OFF = "cut_off"
+    JOINED = "joined"
     ONE_OF_SEVERAL_SOUNDS = "one_of_several_sounds"
     PICTURE_LEFT_OUT = "picture_left_out"
     SOUND_LEFT_OUT = "sound_left_out"
@@ -99,6 +105,7 @@ class FileFacts:
     streams: tuple[StreamFacts, ...] = ()
     audio: Measured | None = None
     video: Measured | None = None
+    begins_anew: bool = False  # reading ended where the times did
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,12 @@ def is_unfinished_mp4(boxes: Iterable[bytes]) -> bool:
     return b"mdat" in found and b"moov" not in found
 
 
+def is_damaged_mp4(boxes: Iterable[bytes]) -> bool:
+    """Tell from the same that an MP4's table is there, of a file in which no track could be found."""
+    found = list(boxes)
+    return b"moov" in found and (b"mdat" in found or b"ftyp" in found)
+
+
 def choose(streams: Iterable[StreamFacts]) -> tuple[StreamFacts | None, StreamFacts | None]:
     """Choose the sound and the picture: the first that the file calls its default, else the first sound, the largest
     picture. Cover art is no picture, and neither is a track whose codec nobody here knows."""
@@ -188,7 +201,9 @@ def _length_s(audio: Measured | None, video: Measured | None) -> float:
 
 def _notes(facts: FileFacts, audio: Measured | None, video: Measured | None, length_s: float) -> Iterable[dict]:
     declared = facts.declared_s
-    says = declared is not None and facts.demuxer.startswith(SAYS_LENGTH)
+    if facts.begins_anew:
+        yield {"code": Note.JOINED.value, "read_s": round(length_s, 1)}
+    says = declared is not None and facts.demuxer.startswith(SAYS_LENGTH) and not facts.begins_anew
     if says and declared - length_s > max(CUT_OFF_S, CUT_OFF_SHARE * declared):
         yield {"code": Note.CUT_OFF.value, "read_s": round(length_s, 1), "declared_s": round(declared, 1)}
     sounds = [one for one in facts.streams if one.medium is Medium.AUDIO]

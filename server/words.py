@@ -141,7 +141,9 @@ def reason(code: str) -> str:
         "checksum": _("the recorded file was changed or damaged on the disk; restore it from a backup"),
         "segment_missing": _("a recorded file is missing; restore it from a backup"),
         "manifest_damaged": _("the list of the recorded files is damaged; restore it from a backup"),
-        "no_sound_or_picture": _("there is neither sound nor picture in it; record the lesson again"),
+        "no_sound_or_picture": _(
+            "there is neither sound nor picture in it; record the lesson again, or send the file that the camera made"
+        ),
         "source_damaged": _("the recorded file was damaged in storage; restore it from a backup"),
         "source_missing": _("the recorded file is missing from storage; restore it from a backup"),
         "damaged": _("the recorded sound or picture is damaged; the administrator finds more in the log"),
@@ -170,6 +172,13 @@ def _of_uploads() -> dict[str, str]:
             "the camera was switched off before it could finish the file, so that its table of contents is missing; "
             "put the card back into the camera and switch it on, many cameras repair the file by themselves"
         ),
+        Trouble.DAMAGED_MP4: _(
+            "its table of contents is damaged; copy the file from the camera once more, or save it as MP4 in a video "
+            "program, and send that"
+        ),
+        Trouble.LOCKED: _(
+            "it is encrypted (DRM) and plays only with its owner's key; send the file that the camera or telephone made"
+        ),
         Trouble.UNDECODABLE: _(
             "its sound and picture are in a format that is not known here; save it as MP4 in a video program"
         ),
@@ -193,6 +202,13 @@ def _note(note: dict) -> str:
                 "The file is cut off: %(read)s of %(declared)s could be read.",
                 read=duration(note["read_s"]),
                 declared=duration(note["declared_s"]),
+            )
+        case Note.JOINED:
+            return _(
+                "The file is several recordings joined into one, and its times begin anew: only the first %(read)s "
+                "could be used. Send the recordings one by one, or save the file as MP4 in a video program and send "
+                "that.",
+                read=duration(note["read_s"]),
             )
         case Note.ONE_OF_SEVERAL_SOUNDS:
             language = f" ({note['language']})" if note["language"] not in ("", "und") else ""

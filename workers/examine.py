@@ -65,6 +65,7 @@ def facts_of(said: bytes) -> FileFacts:
             streams=tuple(StreamFacts(**{**one, "medium": Medium(one["medium"])}) for one in told["streams"]),
             audio=Measured(**told["audio"]) if told["audio"] else None,
             video=Measured(**told["video"]) if told["video"] else None,
+            begins_anew=told["begins_anew"],
         )
     except (ValueError, KeyError, TypeError):
         return FileFacts(Trouble.TOO_COSTLY)

@@ -40,10 +40,18 @@ def read(path: Path, max_s: float) -> FileFacts:
     try:
         container = av.open(str(path), options=OPTIONS)
     except (FFmpegError, OSError, ValueError):
-        unfinished = intake.is_unfinished_mp4(_boxes(path, size))
-        return FileFacts(Trouble.UNFINISHED_MP4 if unfinished else Trouble.NOT_MEDIA)
+        return FileFacts(_broken(path, size) or Trouble.NOT_MEDIA)
     with container:
+        if not container.streams:
+            return FileFacts(_broken(path, size) or Trouble.NO_SOUND_OR_PICTURE)
         return _read(container, max_s)
+
+
+def _broken(path: Path, size: int) -> Trouble | None:
+    """Say what is wrong with an MP4 in which nothing was found; None for what is none."""
+    if intake.is_unfinished_mp4(_boxes(path, size)):
+        return Trouble.UNFINISHED_MP4
+    return Trouble.DAMAGED_MP4 if intake.is_damaged_mp4(_boxes(path, size)) else None
 
 
 def _read(container: av.container.InputContainer, max_s: float) -> FileFacts:
@@ -58,19 +66,25 @@ def _read(container: av.container.InputContainer, max_s: float) -> FileFacts:
         return facts
     if picture is not None and picture.width * picture.height > intake.MAX_PIXELS:
         return dataclasses.replace(facts, trouble=Trouble.TOO_LARGE_PICTURE)
-    too_long = False
+    trouble, begins_anew = None, False
     # What was read before the damage counts.
     with contextlib.suppress(FFmpegError, ValueError):
         for packet in container.demux([track.stream for track in chosen.values()]):
             track = chosen[packet.stream.index]
-            track.take(packet)
-            if track.seen.length_s > max_s:
-                too_long = True
+            begins_anew = track.begins_anew(packet)
+            if begins_anew:
                 break
-    if too_long:
-        return dataclasses.replace(facts, trouble=Trouble.TOO_LONG)
+            track.take(packet)
+            # Without its key it decodes all the same, into noise.
+            locked = packet.has_sidedata("encryption_info")
+            if locked or track.seen.length_s > max_s:
+                trouble = Trouble.LOCKED if locked else Trouble.TOO_LONG
+                break
+    if trouble is not None:
+        return dataclasses.replace(facts, trouble=trouble)
     return dataclasses.replace(
         facts,
+        begins_anew=begins_anew,
         audio=chosen[sound.index].measured() if sound is not None else None,
         video=chosen[picture.index].measured() if picture is not None else None,
     )
@@ -102,12 +116,19 @@ class _Track:
         self.tried = 0
         stream.codec_context.thread_count = 1
 
+    def begins_anew(self, packet: av.Packet) -> bool:
+        """Tell whether a packet's time lies far before what the track has reached already."""
+        at_s = _at_s(packet)
+        return at_s is not None and self.seen.frames > 0 and at_s < self.seen.last_s - intake.BEGINS_ANEW_S
+
     def take(self, packet: av.Packet) -> None:
-        """Note a packet's time; decode it as long as nothing was decoded yet."""
-        at = packet.pts if packet.pts is not None else packet.dts
-        if at is not None and packet.time_base is not None and packet.size:
-            time_base = float(packet.time_base)
-            self.seen.add(at * time_base, (packet.duration or 0) * time_base)
+        """Note a packet's time; decode it as long as nothing was decoded yet.
+
+        What an edit list hides (a telephone's trim) is there for the decoder alone: nobody is shown it.
+        """
+        at_s = _at_s(packet)
+        if at_s is not None and not packet.is_discard:
+            self.seen.add(at_s, (packet.duration or 0) * float(packet.time_base))
         if self.frame is None and self.tried < MAX_TRIED:
             self.tried += 1
             with contextlib.suppress(FFmpegError, ValueError):
@@ -143,6 +164,11 @@ class _Track:
             pixel_aspect=aspect,
             interlaced=self.frame.interlaced_frame,
         )
+
+
+def _at_s(packet: av.Packet) -> float | None:
+    at = packet.pts if packet.pts is not None else packet.dts
+    return float(at * packet.time_base) if at is not None and packet.time_base is not None and packet.size else None
 
 
 def _boxes(path: Path, size: int) -> Iterator[bytes]:

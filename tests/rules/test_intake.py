@@ -50,6 +50,13 @@ def test_a_camera_that_was_switched_off_is_known_by_its_boxes() -> None:
     assert not intake.is_unfinished_mp4([b"\0\0\0\0"])
 
 
+def test_a_damaged_table_is_not_a_missing_one() -> None:
+    """What has a table is an MP4 whatever stands in it; a text is none."""
+    assert intake.is_damaged_mp4([b"ftyp", b"moov", b"mdat"])
+    assert not intake.is_damaged_mp4([b"ftyp", b"mdat"])
+    assert not intake.is_damaged_mp4([b"moov"])
+
+
 def test_the_default_sound_and_the_largest_picture_are_chosen() -> None:
     """Cover art and what nobody can decode do not count."""
     russian = replace(SOUND, index=2, is_default=True, language="rus")
@@ -92,3 +99,6 @@ def test_what_people_should_know_is_said() -> None:
     assert (blind.video, blind.notes) == (None, ({"code": "picture_left_out", "codec": "h264"},))
     deaf = intake.decide(replace(FILM, audio=None), HOUR_S)
     assert deaf.notes == ({"code": "sound_left_out", "codec": "aac"},)
+    # Joined files declare the length of all their parts, and are not cut off.
+    joined = intake.decide(replace(FILM, declared_s=300.0, begins_anew=True), HOUR_S)
+    assert joined.notes == ({"code": "joined", "read_s": 60.0},)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,6 +109,59 @@ def bomb(target: Path) -> None:
         archive.writestr("0", bytes(20_000_000))
 
 
+def damaged_table(target: Path) -> None:
+    """Make an MP4 whose table (moov) is overwritten, as a failing card does; its pictures are all there."""
+    make(target, *picture(), *TONE, *X264, *AAC, "-movflags", "+faststart", "-f", "mp4")
+    content = bytearray(target.read_bytes())
+    at = content.index(b"moov") + 4
+    length = int.from_bytes(content[at - 8 : at - 4])
+    content[at : at + length - 8] = random.Random(1).randbytes(length - 8)
+    target.write_bytes(content)
+
+
+def trimmed(target: Path) -> None:
+    """Make what a telephone's trim leaves: from 2.7 s on, with an edit list that hides what comes before."""
+    whole = target.with_suffix(".whole.mp4")
+    source = ("-f", "lavfi", "-i", "sine=frequency=440:duration=6")
+    make(whole, *picture(seconds=6), *source, *X264, "-g", "50", *AAC)
+    make(target, "-ss", "2.7", "-i", str(whole), "-c", "copy", "-f", "mp4")
+    whole.unlink()
+
+
+def joined(target: Path) -> None:
+    """Make what "copy /b" makes of two clips of a camcorder: the second one's times begin anew, and it is higher."""
+    parts = []
+    for number, (seconds, pitch_hz) in enumerate(((6, 440), (5, 880))):
+        part = target.with_suffix(f".{number}.ts")
+        sound = ("-f", "lavfi", "-i", f"sine=frequency={pitch_hz}:duration={seconds}")
+        make(part, *picture(seconds=seconds), *sound, *X264, *AAC, "-f", "mpegts")
+        parts.append(part.read_bytes())
+        part.unlink()
+    target.write_bytes(b"".join(parts))
+
+
+def resized(target: Path) -> None:
+    """Make a picture that changes its size in the middle, as a call's recording does."""
+    parts = []
+    for number, (size, shift) in enumerate((("320x180", "0"), ("640x480", "2"))):
+        part = target.with_suffix(f".{number}.ts")
+        make(part, *picture(size), *TONE, *X264, *AAC, "-output_ts_offset", shift, "-f", "mpegts")
+        parts.append(part.read_bytes())
+        part.unlink()
+    target.write_bytes(b"".join(parts))
+
+
+def subtitles_only(target: Path) -> None:
+    """Make a Matroska file of which a font and subtitles are all."""
+    words, font = target.with_suffix(".srt"), target.with_suffix(".ttf")
+    words.write_text("1\n00:00:00,000 --> 00:00:01,500\nПривет\n")
+    font.write_bytes(bytes(2000))
+    attached = ("-attach", str(font), "-metadata:s:t", "mimetype=application/x-truetype-font")
+    make(target, "-i", str(words), *attached, "-c:s", "srt", "-f", "matroska")
+    words.unlink()
+    font.unlink()
+
+
 def text(content: str) -> Callable[[Path], object]:
     """Make a file of a text."""
     return lambda target: target.write_text(content)
@@ -118,6 +172,10 @@ def plain(*arguments: str) -> Callable[[Path], object]:
     return lambda target: make(target, *arguments)
 
 
+KEY = "76a6c65c5ea762046bd749a2e632ccbb"
+LOCK = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", KEY, "-encryption_kid", KEY)
+TEN_BITS = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1")
+HDR = "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
 DASH = '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>http://127.0.0.1:9/</BaseURL></MPD>'
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
@@ -158,6 +216,18 @@ ZOO = {
     "browser": Beast(
         "recording.webm", plain(*picture(), *TONE, "-c:v", "libvpx", "-c:a", "libopus", "-live", "1", "-f", "webm")
     ),
+    "trimmed": Beast("IMG_E0001.MOV", trimmed, seconds=3.3),
+    "joined": Beast("M2U-все.MPG", joined, notes=("joined",), seconds=6.0),
+    "resized": Beast("звонок.ts", resized, seconds=4.0),
+    "hdr": Beast("HDR.mp4", plain(*picture(), *TONE, *TEN_BITS, "-x265-params", HDR, *AAC, "-f", "mp4")),
+    "dot": Beast(
+        "точка.mkv", plain("-f", "lavfi", "-i", "color=size=1x1:duration=2", "-c:v", "ffv1", "-f", "matroska"),
+        "no_sound_or_picture",
+    ),
+    "damaged_table": Beast("VID_0002.mp4", damaged_table, "damaged_mp4"),
+    "locked": Beast("фильм.mp4", plain(*picture(), *TONE, *X264, *AAC, *LOCK, "-f", "mp4"), "locked"),
+    "subtitles": Beast("субтитры.mkv", subtitles_only, "no_sound_or_picture"),
+    "moving_gif": Beast("кот.mp4", plain(*picture("100x100", "10"), "-f", "gif"), "not_media"),
     "huge_picture": Beast(
         "8192.mp4", plain(*picture("8192x8192", "1", 1), *X264, "-f", "mp4"), "too_large_picture"
     ),

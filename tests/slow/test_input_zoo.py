@@ -220,6 +220,15 @@ def test_what_is_left_of_a_truncated_file_is_published_and_said(sent) -> None:
     assert got.recording.duration_s == pytest.approx(note["read_s"], abs=0.2)
 
 
+def test_only_the_first_of_joined_recordings_is_heard(sent) -> None:
+    """The second one, whose times lie over the first one's, is not mixed into it."""
+    stage, outcomes = sent
+    got = outcomes["joined"]
+    assert got.recording.notes[0]["read_s"] == pytest.approx(6.0, abs=0.2)
+    _level, pitch_hz = loudest_hz(stage.data / "files" / got.files["voice_opus"].key)
+    assert pitch_hz == pytest.approx(440, rel=0.05)
+
+
 def test_the_same_file_twice_is_one_recording(sent) -> None:
     """The second upload of the same bytes is taken too, and leads to the recording that there is."""
     _stage, outcomes = sent

@@ -173,9 +173,25 @@ def test_the_pack_plays_in_chromium_without_a_network(page: str) -> None:
         tab.wait_for_function(f"Math.abs({NOW_S} - 6.5) < 0.1")
         assert tab.text_content("#line") == "Молекула воды"
         assert tab.text_content("#play") == "Слушать"
+        assert "02.03.2026" in tab.text_content("#facts")
+        assert tab.text_content("#speed option >> nth=0") == "0,75×"
         tab.set_viewport_size({"width": 360, "height": 740})
         assert tab.evaluate("document.documentElement.scrollWidth <= 360")
         assert faults == []
+
+
+def test_a_browser_that_knows_keys_by_number_alone(page: str) -> None:
+    """Safari 10 tells no name of a key; its arrows and page keys work all the same."""
+    press = """(number) => {
+      const event = new Event("keydown", { bubbles: true, cancelable: true });
+      event.keyCode = number;
+      document.body.dispatchEvent(event);
+      return document.getElementById("slide").getAttribute("data-turn");
+    }"""
+    with sync_playwright() as playwright, chromium.launch(playwright, autoplay=False) as browser:
+        tab = browser.new_context(offline=True).new_page()
+        tab.goto(page)
+        assert [tab.evaluate(press, number) for number in (34, 34, 33)] == ["1", "2", "1"]
 
 
 def test_the_pack_plays_in_firefox_without_a_network(page: str) -> None:
@@ -194,3 +210,4 @@ def test_the_pack_plays_in_firefox_without_a_network(page: str) -> None:
         browser.wait_for(f"Math.abs({NOW_S} - 6.5) < 0.1")
         assert browser.evaluate('document.getElementById("line").textContent') == "Молекула воды"
         assert browser.evaluate('document.getElementById("play").textContent') == "Play"
+        assert browser.evaluate('document.getElementById("speed").options[0].textContent') == "0.75×"

@@ -234,6 +234,11 @@
     text(el("keys"), words.keys);
     text(el("blank"), words.blank);
     text(el("trouble"), words.trouble);
+    var day = code === "ru" ? L.date.split("-").reverse().join(".") : L.date;
+    text(el("facts"), [L.subject, L.grades, L.school, day, clock(length())].filter(Boolean).join(" · "));
+    SPEEDS.forEach(function (speed, index) {
+      text(el("speed").options[index], (code === "ru" ? String(speed).replace(".", ",") : String(speed)) + "×");
+    });
     el("seek").setAttribute("aria-label", words.seek);
     el("controls").setAttribute("aria-label", words.controls);
     buildCaptions();
@@ -245,8 +250,10 @@
     search();
   }
 
+  // Safari 10 and Chrome 50 know numbers alone.
+  var KEYS = { 27: "Escape", 32: " ", 33: "PageUp", 34: "PageDown", 37: "ArrowLeft", 39: "ArrowRight", 191: "/" };
   function onKey(event) {
-    var tag = event.target.tagName, key = event.key || "";
+    var tag = event.target.tagName, key = event.key || KEYS[event.keyCode] || "";
     if (event.ctrlKey || event.altKey || event.metaKey) { return; }
     if (tag === "INPUT" && event.target.type === "search") { if (key === "Escape" || key === "Esc") { el("play").focus(); } return; }
     if (tag === "SELECT") { return; }
@@ -265,8 +272,6 @@
     el("unpacked").hidden = true;
     el("lesson").hidden = false;
     voice = el("voice");
-    var facts = [L.subject, L.grades, L.school, L.date, clock(length())];
-    text(el("facts"), facts.filter(function (one) { return one; }).join(" · "));
     var playable = L.voice.filter(function (one) { return voice.canPlayType(one.type) !== ""; });
     // Not by <source> elements: on a computer without a sound device Firefox reports an error and plays on in silence, but
     // with those it would leave the voice for the next source.
@@ -279,7 +284,7 @@
     if (playable.length) { voice.src = playable[0].src; }
     if (!playable.length) { fail(); }
     SPEEDS.forEach(function (speed) {
-      var option = make("option", String(speed).replace(".", ",") + "×");
+      var option = make("option");
       option.value = String(speed);
       el("speed").appendChild(option);
     });
