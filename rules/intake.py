@@ -54,10 +54,10 @@ class Note(StrEnum):
     """What people should know of a recording that was made of a file all the same."""
 
     CUT_OFF = "cut_off"
-    JOINED = "joined"
     ONE_OF_SEVERAL_SOUNDS = "one_of_several_sounds"
     PICTURE_LEFT_OUT = "picture_left_out"
     SOUND_LEFT_OUT = "sound_left_out"
+    JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,8 @@ def decide(facts: FileFacts, max_s: float) -> Accepted | Refusal:
     length = _length_s(audio, video)
     if length > max_s:
         return Refusal(Trouble.TOO_LONG)
-    if length < MIN_SECONDS:
+    # A single picture says nothing of how long it stands.
+    if length < MIN_SECONDS or (audio is None and video is not None and video.frames < 2):
         return Refusal(Trouble.NO_SOUND_OR_PICTURE)
     return Accepted(audio, video, length, tuple(_notes(facts, audio, video, length)))
 

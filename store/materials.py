@@ -19,6 +19,10 @@ from store.models import Recording, Rendition, Session, db
 REMAKE_AFTER = timedelta(seconds=15)
 
 
+# The reason of what waits for room; see rules.leases.PATIENT.
+DISK_FULL = "disk_full"
+
+
 class Changed(Exception):
     """Somebody else has saved another version meanwhile; nothing was changed."""
 
@@ -76,12 +80,16 @@ def waiting_decks(limit: int = 10) -> list[Deck]:
 
 
 def note_deck(session_id: str, sha256: str, pages: Sequence[dict], error: str = "") -> bool:
-    """Note a deck's rendered pages, or why it has none; False where another deck was attached meanwhile."""
+    """Note a deck's rendered pages, or why it has none; False where another deck was attached meanwhile.
+
+    A full disk is nothing wrong with the deck: it goes on waiting, with the reason.
+    """
     with write() as session:
         row = session.get(Deck, session_id, with_for_update=True)
         if row is None or row.sha256 != sha256:
             return False
-        row.state, row.error, row.pages = "refused" if error else "ready", error, list(pages)
+        state = {"": "ready", DISK_FULL: "waiting"}.get(error, "refused")
+        row.state, row.error, row.pages = state, error, list(pages)
     return True
 
 

@@ -103,7 +103,8 @@ class Attempt:
         except NoSuchFile as missing:
             self._give_up("source_missing", str(missing))
         except OSError as trouble:
-            self._give_up("disk_full" if trouble.errno == errno.ENOSPC else "storage", str(trouble))
+            is_full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+            self._give_up("disk_full" if is_full else "storage", str(trouble))
         except Exception as trouble:  # the boundary of the task: the reason is kept, and it is tried again
             log.exception("%s broke", self.name)
             self._give_up("internal", f"{type(trouble).__name__}: {trouble}")

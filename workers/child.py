@@ -65,7 +65,8 @@ def run(
             raise ChildKilled(f"{command[0].rpartition('/')[2]} was ended by signal {-child.returncode}")
         if child.returncode != 0:
             tail = _tail(errors)
-            code = "disk_full" if "No space left on device" in tail else "damaged"
+            is_full = "No space left on device" in tail or "Disk quota exceeded" in tail
+            code = "disk_full" if is_full else "damaged"
             raise ChildFailed(code, f"{command[0].rpartition('/')[2]} ended with {child.returncode}; {tail}")
 
 

@@ -8,6 +8,7 @@ ends with one of the codes below. Whoever starts it limits the time on the wall.
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pypdfium2
 
-OK, DAMAGED, LOCKED, TOO_MANY = 0, 3, 4, 5
+OK, DAMAGED, LOCKED, TOO_MANY, NO_ROOM = 0, 3, 4, 5, 6
 MEMORY_BYTES = 1_500_000_000
 CPU_S = 120
 FILE_BYTES = 30_000_000
@@ -75,7 +76,10 @@ def main() -> None:
     """Run as a program."""
     path, folder, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     limit_self()
-    sys.exit(render(path, folder, most))
+    try:
+        sys.exit(render(path, folder, most))
+    except OSError as trouble:
+        sys.exit(NO_ROOM if trouble.errno in (errno.ENOSPC, errno.EDQUOT) else DAMAGED)
 
 
 if __name__ == "__main__":

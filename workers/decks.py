@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,11 +21,12 @@ from PIL import Image
 
 from config import Settings
 from rules.packbudget import LEVELS
-from store import materials
+from rules.space import Work
+from store import materials, space
 from store.files import Files, NoSuchFile
 from store.lessontables import Deck
 from workers import slideimages
-from workers.deckpages import LOCKED, OK, TOO_MANY
+from workers.deckpages import LOCKED, NO_ROOM, OK, TOO_MANY
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 180
 NICENESS = 15
 PR_SET_PDEATHSIG = 1
-REASONS = {LOCKED: "deck_locked", TOO_MANY: "deck_pages"}
+REASONS = {LOCKED: "deck_locked", TOO_MANY: "deck_pages", NO_ROOM: materials.DISK_FULL}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -48,6 +50,9 @@ def render_waiting(settings: Settings) -> int:
 def prepare(settings: Settings, row: Deck) -> None:
     """Render one deck and note its pages, or the code of the reason why it has none."""
     session_id, sha256 = row.session_id, row.sha256
+    if not space.room_for(settings, row.bytes, Work.ENCODE).fits:
+        materials.note_deck(session_id, sha256, (), materials.DISK_FULL)
+        return
     (settings.data / "tmp").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="deck-", dir=settings.data / "tmp") as name:
         pages, error = _rendered(settings, row, Path(name))
@@ -64,12 +69,17 @@ def _rendered(settings: Settings, row: Deck, folder: Path) -> tuple[list[dict], 
         return [], "deck_missing"
     if code != OK:
         return [], REASONS.get(code, "deck_damaged")
+    pages: list[dict] = []
     try:
-        texts = json.loads((folder / "pages.json").read_text("utf-8"))
-        return [_kept(storage, row, folder, number, str(text)) for number, text in enumerate(texts, 1)], ""
+        for number, text in enumerate(json.loads((folder / "pages.json").read_text("utf-8")), 1):
+            pages.append(_kept(storage, row, folder, number, str(text)))
+        return pages, ""
     except (ValueError, OSError, Image.DecompressionBombError) as trouble:
         log.warning("the pages of the deck of session %s cannot be used: %s", row.session_id, trouble)
-        return [], "deck_damaged"
+        for page in pages:
+            storage.delete(page["key"])
+        is_full = isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+        return [], materials.DISK_FULL if is_full else "deck_damaged"
 
 
 def _kept(storage: Files, row: Deck, folder: Path, number: int, text: str) -> dict:

@@ -10,9 +10,11 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rules.intake import FileFacts, Measured, Medium, StreamFacts, Trouble
+from workers import samples
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +31,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def examine(path: Path, max_s: float) -> FileFacts:
     """Find out what a file holds; one that kills its reader, or keeps it too long, is Trouble.TOO_COSTLY."""
+    done = _run(path, [sys.executable, "-m", "workers.reader", str(path), str(max_s)])
+    return FileFacts(Trouble.TOO_COSTLY) if done is None else facts_of(done.stdout[:MAX_SAID_BYTES])
+
+
+def opens(path: Path, streams: Sequence[int]) -> bool:
+    """Tell whether the encoders' own ffmpeg opens a file too: it is another version than the reader's, and stricter."""
+    return _run(path, samples.opening(path, streams)) is not None
+
+
+def _run(path: Path, command: list[str]) -> subprocess.CompletedProcess[bytes] | None:
+    """Run what reads a foreign file, with little of everything; None where it failed or took too long."""
     limit_s = SECONDS + path.stat().st_size / BYTES_A_SECOND
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "workers.reader", str(path), str(max_s)],
+            command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -47,11 +60,11 @@ def examine(path: Path, max_s: float) -> FileFacts:
         )
     except subprocess.TimeoutExpired:
         log.warning("%s was not read within %.0f s", path, limit_s)
-        return FileFacts(Trouble.TOO_COSTLY)
+        return None
     if done.returncode != 0:
         log.warning("the reader of %s ended with %d: %s", path, done.returncode, done.stderr[-500:])
-        return FileFacts(Trouble.TOO_COSTLY)
-    return facts_of(done.stdout[:MAX_SAID_BYTES])
+        return None
+    return done
 
 
 def facts_of(said: bytes) -> FileFacts:

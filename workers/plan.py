@@ -231,7 +231,8 @@ def stretch_filters(segment: SegmentPlan, picture: renditions.Picture, at_s: flo
     if lead > 0:
         filters += _after_black(lead, picture)
     else:
-        filters.append(Filter("fps", (("fps", str(rate)), ("start_time", "0"))))
+        # "pass": of a single picture, which ends within half a frame, the filter would else make nothing at all.
+        filters.append(Filter("fps", (("fps", str(rate)), ("start_time", "0"), ("eof_action", "pass"))))
     return (
         *filters,
         Filter("tpad", (("stop_mode", "clone"), ("stop", str(count + behind)))),
@@ -268,7 +269,7 @@ def _after_black(lead: int, picture: renditions.Picture) -> list[Filter]:
     """List the filters that put black before a first picture, up to the frame of this number."""
     rate = rate_of(picture.fps)
     return [
-        Filter("fps", (("fps", str(rate)), ("start_time", f"{float(lead / rate):.6f}"))),
+        Filter("fps", (("fps", str(rate)), ("start_time", f"{float(lead / rate):.6f}"), ("eof_action", "pass"))),
         Filter("tpad", (("start", str(lead)), ("start_mode", "add"), ("color", "black"))),
         Filter("setpts", (("expr", "N/FR/TB"),)),
     ]

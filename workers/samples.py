@@ -35,6 +35,8 @@ COPY_HEIGHT = 720
 LIMIT_S = 900.0
 
 _SOURCE = ("-protocol_whitelist", "file,pipe", "-format_whitelist", probe.DEMUXERS)
+# Of pictures lower or narrower than this libvmaf dies.
+LEAST_JUDGED = 32
 _LIMIT = ("-max_pixels", str(intake.MAX_PIXELS))
 
 
@@ -44,6 +46,14 @@ class Window:
 
     segment: SegmentPlan
     start_s: float
+
+
+def opening(source: Path, streams: Sequence[int]) -> list[str]:
+    """Build the command line that opens a file as every encode will, and reads one packet of each of these tracks."""
+    tracks = [part for index in streams for part in ("-map", f"0:{index}")]
+    copied = ["-c", "copy", "-frames", "1", "-f", "null", "-"]
+    quiet = ["-hide_banner", "-nostdin", "-loglevel", "error"]
+    return [imageio_ffmpeg.get_ffmpeg_exe(), *quiet, *_SOURCE, "-i", str(source), *tracks, *copied]
 
 
 def hear(source: Path, segment: SegmentPlan, limit_s: float, on_line: Callable[[str], None], tick: Callable) -> None:
@@ -126,12 +136,9 @@ def copy(
         segment = window.segment
         # Where the picture's own clock stands at the window's start.
         at_s = max(0.0, window.start_s + segment.origin_s - segment.video_delay_s)
-        # The file's own clock need not begin at 0.
+        # The file's own clock need not begin at 0. Where it begins earlier, its only keyframe may lie there.
+        inputs += ["-seek_timestamp", "1", "-ss", f"{at_s:.3f}"] if at_s > 0 else []
         inputs += [
-            "-seek_timestamp",
-            "1",
-            "-ss",
-            f"{at_s:.3f}",
             "-t",
             f"{length_s + 1:.3f}",
             *_SOURCE,
@@ -180,10 +187,11 @@ def vmaf(made: Path, sample: Path, fps: float, reference: Picture, folder: Path,
     Both are brought to one size by the same bicubic filter, as players do. Raises child.ChildFailed.
     """
     told = folder / "vmaf.json"
+    width, height = max(LEAST_JUDGED, reference.width), max(LEAST_JUDGED, reference.height)
     even = chain(
         (
             Filter("fps", (("fps", str(plan.rate_of(fps))),)),
-            Filter("scale", (("w", str(reference.width)), ("h", str(reference.height)), ("flags", "bicubic"))),
+            Filter("scale", (("w", str(width)), ("h", str(height)), ("flags", "bicubic"))),
             Filter("format", (("pix_fmts", "yuv420p"),)),
             Filter("settb", (("expr", "AVTB"),)),
             Filter("setpts", (("expr", "PTS-STARTPTS"),)),

@@ -98,6 +98,8 @@ def _intake(settings: Settings, row: Upload) -> bool:
     decided = intake.decide(facts, settings.max_lesson_hours * 3600)
     if isinstance(decided, Refusal):
         return _refuse(row, decided.trouble)
+    if not examine.opens(path, [one.index for one in (decided.audio, decided.video) if one is not None]):
+        return _refuse(row, intake.Trouble.UNDECODABLE)
     storage = Files(settings.storage_url)
     if not storage.is_beside(path) and not space.room_for(settings, row.length, Work.ENCODE).fits:
         log.error("upload %s waits for room on the disk", row.id)

@@ -82,6 +82,7 @@ def test_a_film_becomes_a_lesson() -> None:
         (replace(FILM, video=replace(SEEN, width=16000, height=9000)), Trouble.TOO_LARGE_PICTURE),
         (replace(FILM, audio=replace(HEARD, end_s=HOUR_S + 1)), Trouble.TOO_LONG),
         (replace(FILM, audio=None, video=replace(SEEN, end_s=0.1)), Trouble.NO_SOUND_OR_PICTURE),
+        (replace(FILM, audio=None, video=replace(SEEN, frames=1)), Trouble.NO_SOUND_OR_PICTURE),
     ],
 )
 def test_what_cannot_be_a_lesson_is_refused_with_its_reason(facts: FileFacts, trouble: Trouble) -> None:

@@ -69,6 +69,10 @@ def test_a_pdf_comes_is_replaced_and_goes(town: Town, page: str):
     assert (row.name, row.bytes, row.state) == ("Реки.pdf", len(PDF), "waiting")
     assert "Its pages are being drawn" in town.client("host").get(page).get_data(as_text=True)
     with town.app.app_context():
+        assert materials.note_deck(town.lessons.session, row.sha256, (), materials.DISK_FULL)
+    said = town.client("host").get(page).get_data(as_text=True)
+    assert "could not be drawn yet: the server&#39;s disk is full" in said and deck(town).state == "waiting"
+    with town.app.app_context():
         pages = [{"key": "x", "extension": "png", "bytes": 5, "sha256": "4" * 64, "text": "Реки Сибири"}] * 2
         assert materials.note_deck(town.lessons.session, row.sha256, pages)
     assert send(town, page).status_code == 303

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.slow.lessonmedia import make
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+MATROSKA = ("-f", "matroska")
 AAC = ("-c:a", "aac", "-b:a", "64k")
 TONE = ("-f", "lavfi", "-i", "sine=frequency=440:duration=2")
 HOURS_12 = 12 * 3600
@@ -162,6 +163,15 @@ def subtitles_only(target: Path) -> None:
     font.unlink()
 
 
+def timecode_first(target: Path) -> None:
+    """Make a film whose track of time codes comes before picture and sound: FFmpeg 9 does not open that."""
+    usual = target.with_suffix(".usual.mov")
+    make(usual, *picture(), *TONE, *X264, *AAC, "-timecode", "00:00:00:00")
+    maps = ("-map", "0:d", "-map", "0:v", "-map", "0:a")
+    make(target, "-i", str(usual), *maps, "-c", "copy", "-write_tmcd", "0", "-f", "mov")
+    usual.unlink()
+
+
 def text(content: str) -> Callable[[Path], object]:
     """Make a file of a text."""
     return lambda target: target.write_text(content)
@@ -224,6 +234,18 @@ ZOO = {
         "точка.mkv", plain("-f", "lavfi", "-i", "color=size=1x1:duration=2", "-c:v", "ffv1", "-f", "matroska"),
         "no_sound_or_picture",
     ),
+    "one_picture": Beast(
+        "подкаст.mp4",
+        plain(*picture(seconds=0.04), "-f", "lavfi", "-i", "sine=frequency=440:duration=6", *X264, *AAC, "-f", "mp4"),
+        seconds=6.0,
+    ),
+    "strip": Beast("бегущая строка.mkv", plain(*picture("1600x20"), *X264, "-f", "matroska"), has_audio=False),
+    "begins_before": Beast(
+        "раньше нуля.mkv",
+        plain(*picture(), *TONE, *X264, *AAC, "-avoid_negative_ts", "disabled", "-output_ts_offset", "-1", *MATROSKA),
+        seconds=1.0,
+    ),
+    "timecode_first": Beast("A001C002.MOV", timecode_first, "undecodable"),
     "damaged_table": Beast("VID_0002.mp4", damaged_table, "damaged_mp4"),
     "locked": Beast("фильм.mp4", plain(*picture(), *TONE, *X264, *AAC, *LOCK, "-f", "mp4"), "locked"),
     "subtitles": Beast("субтитры.mkv", subtitles_only, "no_sound_or_picture"),

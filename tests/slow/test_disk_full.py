@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from config import Settings
 from media.recorder import Recorder, recover
@@ -23,8 +24,9 @@ from server.asgi import ROUTES
 from server.intake import Limits
 from server.shell import Shell
 from server.uploading import Uploads
-from store import uploads
-from store.database import write
+from store import materials, uploads
+from store.database import utc_now, write
+from store.files import Files
 from store.models import Rendition, db
 from store.piecemodels import Piece
 from tests.media.test_recorder import START, Host, drain, sealed
@@ -33,7 +35,7 @@ from tests.server.test_tus import CHUNK, Sender
 from tests.slow import lessonmedia
 from tests.slow.smalldisk import SmallDisk, small_disk
 from tests.slow.workstage import WorkStage
-from workers import probe
+from workers import decks, probe
 
 pytestmark = pytest.mark.slow
 
@@ -181,6 +183,38 @@ def test_encoding_waits_for_room_and_goes_on(tmp_path: Path, disk: SmallDisk, le
                 assert probe.decode(stage.data / "files" / row.key).errors == 0
         assert not [key for key in stage.stored() if key.endswith(".part")]
         stage.wait(lambda: list((stage.data / "tmp").iterdir()) == [], "no temporary folder is left")
+
+
+@pytest.mark.parametrize("free_mb", [8, 1], ids=["reserve", "disk"])
+def test_slides_wait_for_room_and_are_drawn(disk: SmallDisk, free_mb: int):
+    """A full disk is not the deck's fault: it is said, nothing is left behind, and the pages are drawn afterwards."""
+    more = {"TROPA_FREE_MB": str(free_mb), "TROPA_FREE_PERCENT": "0"}
+    stage = WorkStage(disk.folder, free_port(), **more)
+    with stage.rows():
+        db.create_all()
+        session_id = stage._seed()
+        pages = [Image.effect_noise((1280, 720), 90).convert("RGB") for _ in range(3)]
+        deck = disk.folder / "deck.pdf"
+        pages[0].save(deck, save_all=True, append_images=pages[1:])
+        stored = Files(stage.settings.storage_url).put(deck, f"decks/{session_id}/slides.pdf")
+        deck.unlink()
+        materials.put_deck(session_id, "slides.pdf", stored.key, stored.bytes, stored.sha256, None, utc_now())
+        disk.fill(leave_bytes=MB if free_mb == 1 else 3 * MB)
+        if free_mb == 1:
+            # Nothing is held back: now it is the disk that refuses, in the middle of the pages.
+            decks.prepare(replace(stage.settings, free_mb=0), materials.deck(session_id))
+        else:
+            assert decks.render_waiting(stage.settings) == 1
+        row = materials.deck(session_id)
+        assert (row.state, row.error, row.pages) == ("waiting", "disk_full", [])
+        assert stage.stored() == {stored.key}
+        assert list((stage.data / "tmp").glob("*")) == []
+        disk.make_room()
+        assert decks.render_waiting(stage.settings) == 1
+        row = materials.deck(session_id)
+        assert (row.state, row.error, len(row.pages)) == ("ready", "", 3)
+        db.session.remove()
+        db.engine.dispose()
 
 
 def _waits(stage: WorkStage, kind: Kind) -> bool:

@@ -56,6 +56,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 def reads_film(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find a film of a minute and a half in every file."""
     monkeypatch.setattr(examine, "examine", lambda _path, _max_s: FILM)
+    monkeypatch.setattr(examine, "opens", lambda _path, _streams: True)
 
 
 def send(settings: Settings, who: str = "host", content: bytes = CONTENT, **words: object) -> str:
@@ -180,6 +181,19 @@ def test_what_cannot_be_a_lesson_stays_for_its_owner(
     assert (row.state, row.failure) == ("refused", "not_media")
     assert uploads.part_path(settings, upload_id).read_bytes() == CONTENT
     assert timedelta(days=29) < row.expires_at - database.utc_now() < timedelta(days=31)
+    assert stored(settings) == []
+
+
+def test_what_the_encoders_cannot_open_is_refused_at_once(
+    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions of FFmpeg read a file; what the second one refuses must not fail hours later as damaged."""
+    asked = []
+    monkeypatch.setattr(examine, "opens", lambda path, streams: asked.append((path.stem, streams)))
+    upload_id = send(settings)
+    intake.scan(settings)
+    assert (uploads.find(upload_id).state, uploads.find(upload_id).failure) == ("refused", "undecodable")
+    assert asked == [(upload_id, [FILM.video.index])]
     assert stored(settings) == []
 
 
