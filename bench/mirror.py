@@ -131,7 +131,9 @@ class Pc:
         line = self._seat.command(sys.executable, "-m", "mirror", "run", "--port", "31651", "--host", "127.0.0.1")
         with (self.folder.root.parent / "mirror.log").open("ab") as log:
             command = [*line, "--folder", str(self.folder.root)]
-            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            # The school's own zone, as on its computer: whoever takes it for UTC downloads by day.
+            zone = {**os.environ, "TZ": "Asia/Krasnoyarsk"}
+            self._process = subprocess.Popen(command, cwd=ROOT, env=zone, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Pull the plug."""

@@ -21,6 +21,7 @@ import pytest
 
 from config import Settings
 from mirror.folder import MANIFEST, Folder, write_json
+from mirror.state import State
 from rules.lifecycle import RenditionState
 from server.app import create_app
 from store import database, mirrors
@@ -156,7 +157,9 @@ class Pc:
         line = [sys.executable, "-m", "mirror", "run", "--host", "127.0.0.1", "--port", str(self.port)]
         with (folder.parent / "pc.log").open("ab") as log:
             command = [*line, "--folder", str(folder)]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            # A school's clock stands on the school's zone, and not on UTC as test machines do.
+            zone = {**os.environ, "TZ": "Asia/Krasnoyarsk"}
+            self.process = subprocess.Popen(command, cwd=ROOT, env=zone, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Pull the plug."""
@@ -197,6 +200,7 @@ def test_a_lesson_arrives_through_cuts_a_kill_and_a_flipped_bit(town: Town, tmp_
         assert not proxy.cuts and cost - SIZE - 131_072 < 0.03 * SIZE
         status = run(folder, "status").stdout
         assert "1 file is here and verified" in status
+        assert State.load(mirror).clock.offset_s == 0, "a clock that is right was put wrong"
         page = urllib.request.urlopen(f"http://127.0.0.1:{pc.port}/", timeout=10).read().decode()
         assert manifest.offer.lesson.title in page
         data = bytearray(path.read_bytes())
