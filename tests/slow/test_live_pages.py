@@ -109,6 +109,9 @@ def test_a_lesson_from_chromium_to_both_browsers(stack: Stack, chromium: Browser
     go_live(host)
     wait_playing(early, PATIENCE_S)
     assert early.evaluate(STAGE) == "live"
+    early.set_viewport_size({"width": 1600, "height": 1000})
+    picture, frame = (early.evaluate(f"document.getElementById('{name}').clientWidth") for name in ("picture", "stage"))
+    assert picture == frame > 700
     until(early, r"/кбит\/с · получено \d+,\d МБ/.test(document.getElementById('meter').textContent)")
     wait_until(lambda: state_of(stack, stage) == "live", PATIENCE_S, "the session is live in the database")
     assert find_firefox(), "Firefox is needed for this test; install firefox-esr"
