@@ -9,6 +9,7 @@ import pytest
 
 from rules import pieces as cutting
 from rules.lessonplan import PicturePlan, VoicePlan
+from rules.pictureplan import CONTAINER_BPS
 from rules.renditions import Kind, planned_kinds
 from rules.renditions import picture as picture_to_make
 from tests.slow import lessonmedia
@@ -125,6 +126,16 @@ def test_pieces_of_gaps_late_pictures_and_ends_are_whole(tmp_path):
     made, line = encode(tmp_path, Kind.VIDEO_COMPAT, still, late, every_s=0.7)
     assert line.duration_s == pytest.approx(13, abs=0.3)
     assert lessonmedia.mark_times(made)[1] == pytest.approx(10.0, abs=0.15)
+
+
+def test_an_mp4s_tables_take_what_the_plan_counts_for_them(tmp_path):
+    """Beside its packets and two kilobytes of head, a small video of 10 pictures a second has no more than that."""
+    source = lessonmedia.lesson(tmp_path / "a.mp4", 20, size="320x180", fps=10)
+    made, line = encode(tmp_path, Kind.VIDEO_SMALL, source)
+    with av.open(str(made)) as container:
+        packets = sum(packet.size for packet in container.demux())
+    tables_bps = (made.stat().st_size - packets - 2_000) * 8 / line.duration_s
+    assert tables_bps < 1.1 * CONTAINER_BPS
 
 
 def test_odd_sizes_become_even(tmp_path):
