@@ -120,7 +120,7 @@ class Settings:
             deck_mb=_int(env, "TROPA_DECK_MB", 30, 1, 1000),
             deck_pages=_int(env, "TROPA_DECK_PAGES", 300, 1, 2000),
             captions_kb=_int(env, "TROPA_CAPTIONS_KB", 1024, 16, 10_240),
-            worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 1, 1, 64),
+            worker_processes=_int(env, "TROPA_WORKER_PROCESSES", 0, 0, 64),
             small_video_mb=_int(env, "TROPA_SMALL_VIDEO_MB", 0, 0, 100_000),
             cache_mb=_int(env, "TROPA_CACHE_MB", 10_000, 100, 10_000_000),
             free_mb=_int(env, "TROPA_FREE_MB", 1000, 1, 10_000_000),

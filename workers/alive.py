@@ -26,6 +26,8 @@ HEARTBEAT_EVERY_S = 5
 HEARTBEAT_TTL_S = 20
 BEAT_TTL_S = 30
 BEAT_KEY = "tropa:beat"
+# What media processes keep there of each room, for seconds.
+ROOM_KEYS = "tropa:room:"
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 # Made before the pool forks, so that its processes see what their worker is told. A plain byte without a lock: one that
@@ -83,6 +85,14 @@ def note_beat(redis_url: str) -> None:
         quick_redis(redis_url).set(BEAT_KEY, str(time.time()), ex=BEAT_TTL_S)
     except redis.RedisError as trouble:
         log.warning("beat not noted: Redis is away (%s)", trouble)
+
+
+def is_lesson_live(redis_url: str) -> bool:
+    """Tell whether a lesson is live, here or elsewhere: encoders make room for it. While Redis is away, one may be."""
+    try:
+        return next(quick_redis(redis_url).scan_iter(f"{ROOM_KEYS}*", count=1000), None) is not None
+    except redis.RedisError:
+        return True
 
 
 @cache

@@ -13,7 +13,7 @@ from flask import Flask
 
 from config import SettingError, Settings
 from store import database
-from workers import alive, plan, renditions
+from workers import alive, plan, renditions, slots
 
 # Seconds between two sendings; a message that was not taken by the next one is dropped, so that none pile up.
 SCAN_EVERY_S = 5
@@ -70,7 +70,7 @@ def _configure(made: Celery) -> None:
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         # Pictures have as many processes as the setting says; voice, uploads and light work have one each beside them.
-        worker_concurrency=settings.worker_processes + 3,
+        worker_concurrency=slots.pictures(settings.worker_processes, slots.processors()) + 3,
         worker_max_memory_per_child=MAX_CHILD_KIB,
         task_default_queue="tropa",
         task_default_priority=0,

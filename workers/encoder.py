@@ -5,7 +5,6 @@ It has no shell and reads local files only. Progress comes over its -progress pi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,11 +171,6 @@ def run(
     """
     reports = Reports()
     child.run(command(job, threads), limit_s, reports.take, lambda: on_progress(reports.made_s))
-
-
-def threads_for(processes: int) -> int:
-    """Say how many threads each of so many encoders gets: all together one fewer than the processors they may use."""
-    return max(1, (len(os.sched_getaffinity(0)) - 1) // processes)
 
 
 class Reports:

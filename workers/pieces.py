@@ -16,7 +16,7 @@ from rules.renditions import Kind
 from store import database, pieces, plans
 from store.files import Files
 from store.pieces import PieceWork, Sort
-from workers import analysis, encoder, plan, planning, planoptions, probe, sources
+from workers import alive, analysis, encoder, plan, planning, planoptions, probe, slots, sources
 from workers.attempt import ENCODE, FETCH, VERIFY, Attempt, LeaseLost, Refused, announce
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,8 @@ def _readable(work: PieceWork) -> dict[str, Any]:
 def _stretch(attempt: PieceAttempt, folder: Path) -> None:
     work = attempt.work
     try:
-        line, options = plan.from_json(plans.current(work.plan).get("line", {})), _options(attempt.settings, work)
+        threads = _threads(attempt.settings)
+        line, options = plan.from_json(plans.current(work.plan).get("line", {})), _options(work, threads)
     except ValueError as trouble:
         log.warning("%s: its plan cannot be read any more and is made anew: %s", attempt.name, trouble)
         plans.forget(work.recording_id)
@@ -136,7 +137,7 @@ def _stretch(attempt: PieceAttempt, folder: Path) -> None:
             job,
             limit_s,
             lambda made_s: attempt.report(ENCODE, made_s / length_s),
-            threads=encoder.threads_for(attempt.settings.worker_processes),
+            threads=threads,
         )
     attempt.report(VERIFY, 1.0)
     faults = plan.stretch_faults(probe.decode(target, lambda _at: attempt.report(VERIFY, 1.0)), picture, work.frames)
@@ -177,11 +178,18 @@ def _margin_s(work: PieceWork) -> float:
     return plan.ENTRY_MARGIN_S if exact else plan.ROUGH_MARGIN_S
 
 
-def _options(settings: Settings, work: PieceWork) -> dict[str, object]:
+def _threads(settings: Settings) -> int:
+    """Say how many threads an encoder gets that begins now."""
+    live, processors = alive.is_lesson_live(settings.redis_url), slots.processors()
+    places = slots.pictures(settings.worker_processes, processors, live=live)
+    return slots.threads(places, processors, live=live)
+
+
+def _options(work: PieceWork, threads: int) -> dict[str, object]:
     """List the encoder's options. Raises ValueError where the plan cannot be read."""
     if work.kind is Kind.VIDEO_SMALL:
         picture = planning.lesson_of(plans.current(work.plan)).picture
         if picture is None:
             raise ValueError("the plan has no picture")
-        return planoptions.picture_options(picture, encoder.threads_for(settings.worker_processes))
+        return planoptions.picture_options(picture, threads)
     return encoder.preset_options(work.kind, planning.picture_of(work.plan, work.kind))

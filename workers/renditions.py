@@ -94,12 +94,25 @@ def work_on(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:
     A message says no more than that there is work; the database says what comes first by now. `tell` sends messages to
     others when there is work for them too.
     """
-    places = settings.worker_processes if sort == PICTURE else 1
-    with slots.place(alive.worker_scope(), sort, places) as free:
+    with slots.place(alive.worker_scope(), sort, _places(settings, sort)) as number:
         until_s, done = time.monotonic() + KEEP_ON_S, False
-        while free and not alive.is_stopping() and time.monotonic() < until_s and _one(settings, sort, tell):
+        while (
+            number is not None
+            and not alive.is_stopping()
+            and time.monotonic() < until_s
+            and number < _places(settings, sort)
+            and _one(settings, sort, tell)
+        ):
             done = True
     return done
+
+
+def _places(settings: Settings, sort: str) -> int:
+    """Say how many may work on one sort at a time by now; a lesson that goes live takes a place away."""
+    if sort != PICTURE:
+        return 1
+    live = alive.is_lesson_live(settings.redis_url)
+    return slots.pictures(settings.worker_processes, slots.processors(), live=live)
 
 
 def _one(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:

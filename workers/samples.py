@@ -6,7 +6,6 @@ What is encoded for good is workers/encoder.py's; both take a plan's options and
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ import imageio_ffmpeg
 from rules import intake
 from rules.lessonplan import PicturePlan
 from rules.renditions import Picture
-from workers import child, plan, probe
+from workers import child, plan, probe, slots
 from workers.plan import Filter, SegmentPlan
 from workers.planoptions import chain, picture_options
 
-THREADS = max(1, os.cpu_count() or 2)
+THREADS = slots.processors()
 # The small picture that features are measured on: whole cells of 8 x 8 pixels, whatever the lesson's own shape.
 LOOK_WIDTH, LOOK_HEIGHT = 160, 96
 # Looks are at least this far apart.

@@ -8,15 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Iterator
 
+# A place for each processor is best: stretches need nothing of one another, threads of one encoder do. But an encoder
+# takes 300 MB, so a worker that was told no number stops here and gives each encoder more threads.
+MOST_PLACES = 4
+
+
+def pictures(asked: int, processors: int, *, live: bool = False) -> int:
+    """Say how many pictures are encoded at a time: as many as were asked for, 0 leaves it to the number of processors.
+
+    Then a lesson that is live has one processor to itself, unless there is only one.
+    """
+    return asked or max(1, min(MOST_PLACES, processors - live))
+
+
+def threads(places: int, processors: int, *, live: bool = False) -> int:
+    """Say how many threads each of so many encoders gets: all together a processor fewer while a lesson is live."""
+    return max(1, (processors - live) // places)
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
 
 @contextlib.contextmanager
-def place(scope: str, name: str, places: int) -> Iterator[bool]:
-    """Take one of the places of this name for as long as the block runs; gives False at once where all are taken.
+def place(scope: str, name: str, places: int) -> Iterator[int | None]:
+    """Take one of the places of this name for as long as the block runs, and give its number, counted from 0.
 
-    `scope` names whose places they are, at most 60 characters.
+    Gives None at once where all are taken. `scope` names whose places they are, at most 60 characters.
     """
     for number in range(places):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
@@ -26,6 +49,6 @@ def place(scope: str, name: str, places: int) -> Iterator[bool]:
                 if trouble.errno != errno.EADDRINUSE:
                     raise
                 continue
-            yield True
+            yield number
             return
-    yield False
+    yield None

@@ -41,7 +41,7 @@ def free_port() -> int:
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[WorkStage]:
     """A stage on SQLite, without worker and beat."""
-    with WorkStage(tmp_path, free_port()) as made:
+    with WorkStage(tmp_path, free_port(), TROPA_WORKER_PROCESSES="1") as made:
         yield made
 
 
