@@ -27,11 +27,18 @@ STARTS = {
 }
 # People and boards at 10 frames a second; what moves on screens is small and cheap, and 15 follow a cursor.
 CAMERA_FPS, SCREEN_FPS, LEAST_FPS = 10.0, 15.0, 5.0
-# Seeking decodes from a keyframe on: so many frames at most (x264's default too, a second on an old PC), and seconds.
-# A keyframe costs as much as one or two seconds of lesson.
-KEYFRAME_FRAMES, KEYFRAME_S = 250, 20.0
-# SVT-AV1's preset by luma samples a second, so that two cores encode at four times real time or more.
-PRESETS = ((4_500_000, 4), (7_500_000, 5), (11_000_000, 6), (math.inf, 8))
+# Seeking decodes from a keyframe on: so many frames at most, a second on an old PC, and so many seconds. A keyframe
+# costs as much as one or two seconds of people, but as six of a screen, whose frames are decoded much faster.
+KEYFRAMES = {
+    Content.CAMERA: (250, 20.0),
+    Content.BOARD: (250, 20.0),
+    Content.SCREEN: (600, 40.0),
+    Content.SLIDES: (600, 40.0),
+}
+# SVT-AV1's preset by what is shown, so that two cores encode at four times real time or more: what stands costs little
+# time, so that the slower preset of the two is had for nothing. Above so many luma samples a second, the fast one.
+PRESETS = {Content.CAMERA: 5, Content.BOARD: 5, Content.SCREEN: 4, Content.SLIDES: 4}
+FAST_PRESET, MOST_SAMPLES_S = 8, 12_500_000
 # The container's own bytes: MP4's tables for 10 pictures and 17 sounds a second.
 CONTAINER_BPS = 900
 # Below this a picture at half the rate is better than a worse one.
@@ -107,12 +114,17 @@ def whole_vmaf(of_samples: float) -> float:
     return min(100.0, of_samples + WHOLE_GAIN)
 
 
-def at(source: Shape, height: int, fps: float, crf: float) -> PicturePlan:
+def at(content: Content, source: Shape, height: int, fps: float, crf: float) -> PicturePlan:
     """Return the plan of one trial, or of the whole lesson; `height` counts the shorter side's lines."""
     picture = fitted(source, height, fps)
-    per_s = picture.width * picture.height * fps
-    preset = next(number for most, number in PRESETS if per_s <= most)
-    return PicturePlan(picture.width, picture.height, fps, crf, preset, 0, min(KEYFRAME_S, KEYFRAME_FRAMES / fps))
+    preset = PRESETS[content] if picture.width * picture.height * fps <= MOST_SAMPLES_S else FAST_PRESET
+    return PicturePlan(picture.width, picture.height, fps, crf, preset, 0, keyframe_s(content, fps))
+
+
+def keyframe_s(content: Content, fps: float) -> float:
+    """Return the longest way between two keyframes, in seconds."""
+    frames, seconds = KEYFRAMES[content]
+    return min(seconds, frames / fps)
 
 
 def fitted(source: Shape, height: int, fps: float) -> Picture:
@@ -132,15 +144,14 @@ def file_bytes(rate_bps: float, voice_bps: int, duration_s: float) -> int:
     return round((rate_bps + voice_bps + CONTAINER_BPS) * duration_s / 8)
 
 
-def sample_rate_bps(key_bytes: Sequence[int], other_bytes: int, length_s: float, fps: float) -> float:
-    """Work out a lesson's rate from samples that each begin with a keyframe: in the lesson they are further apart.
+def sample_rate_bps(key_bytes: Sequence[int], other_bytes: int, length_s: float, fps: float, apart_s: float) -> float:
+    """Work out a lesson's rate from samples that each begin with a keyframe: in the lesson they are `apart_s` apart.
 
     `length_s` is that of all samples together.
     """
     keys_s = len(key_bytes) / fps
     between = other_bytes / max(length_s - keys_s, 1 / fps)
     each = sum(key_bytes) / len(key_bytes)
-    apart_s = min(KEYFRAME_S, KEYFRAME_FRAMES / fps)
     return 8 * (each / apart_s + between * (1 - 1 / fps / apart_s))
 
 

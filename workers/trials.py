@@ -71,7 +71,7 @@ def _searched(lab: _Lab, voice: VoicePlan | None) -> tuple[PicturePlan, Found, t
         if found.trial.vmaf < pictureplan.POOR_VMAF and half < fps and wanted.fps is None:
             fps = half
             found, trials = lab.search(aim, fps, ())
-    picture = pictureplan.at(lab.source, found.trial.height, fps, found.trial.crf)
+    picture = pictureplan.at(lab.content, lab.source, found.trial.height, fps, found.trial.crf)
     return picture, found, pictureplan.explain(lab.content, fps, lab.source, aim, found, trials), voice
 
 
@@ -153,13 +153,14 @@ class _Lab:
         """Encode the sample as asked, and judge what came out."""
         length_s = self._length_s
         # A keyframe at the start of every sample, and none within.
-        wanted = replace(pictureplan.at(self.source, asked.height, fps, asked.crf), keyframe_s=length_s)
+        wanted = replace(pictureplan.at(self.content, self.source, asked.height, fps, asked.crf), keyframe_s=length_s)
         made = self.folder / "trial.mp4"
         samples.encode(self.sample, wanted, made, self.tick)
         reference = pictureplan.fitted(self.source, samples.REFERENCE_HEIGHT, fps)
         vmaf = samples.vmaf(made, self.sample, fps, reference, self.folder, self.tick)
         keys, others = _weigh(made)
-        rate_bps = pictureplan.sample_rate_bps(keys, others, self.sample_count * length_s, fps)
+        apart_s = pictureplan.keyframe_s(self.content, fps)
+        rate_bps = pictureplan.sample_rate_bps(keys, others, self.sample_count * length_s, fps, apart_s)
         return Trial(asked.height, asked.crf, vmaf, rate_bps)
 
 

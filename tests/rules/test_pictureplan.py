@@ -7,8 +7,6 @@ from rules.lessonplan import Content
 from rules.pictureplan import (
     CONTAINER_BPS,
     HEIGHTS,
-    KEYFRAME_FRAMES,
-    KEYFRAME_S,
     MAX_SAMPLES,
     SAMPLE_S,
     Shape,
@@ -100,14 +98,22 @@ def test_sides_are_even_and_never_grow() -> None:
 
 
 def test_keyframes_are_as_far_apart_as_seeking_allows() -> None:
-    """At 10 frames a second that is 20 s, at 25 it is 250 frames."""
-    assert at(HD, 480, 10.0, 50.0).keyframe_s == KEYFRAME_S
-    assert at(HD, 480, 25.0, 50.0).keyframe_s * 25 == KEYFRAME_FRAMES
+    """Of people that is 20 s at 10 frames a second, and 250 frames at 25; what stands is decoded fast, and may wait."""
+    assert at(Content.BOARD, HD, 480, 10.0, 50.0).keyframe_s == 20.0
+    assert at(Content.BOARD, HD, 480, 25.0, 50.0).keyframe_s * 25 == 250
+    assert at(Content.SLIDES, HD, 480, 12.5, 50.0).keyframe_s == 40.0
+    assert at(Content.SCREEN, HD, 480, 30.0, 50.0).keyframe_s * 30 == 600
 
 
-def test_large_fast_pictures_get_faster_presets() -> None:
-    """The encoder's preset rises with the samples a second."""
-    assert at(HD, 480, 10.0, 50.0).preset < at(HD, 480, 25.0, 50.0).preset
+@pytest.mark.parametrize("content", list(Content))
+def test_large_fast_pictures_get_faster_presets(content: Content) -> None:
+    """What has many more samples a second than any lesson needs is encoded fast rather than small."""
+    assert at(content, HD, 480, 15.0, 50.0).preset < at(content, HD, 720, 30.0, 50.0).preset
+
+
+def test_what_stands_is_encoded_slower() -> None:
+    """Slides take little time whatever the preset; people do not."""
+    assert at(Content.SLIDES, HD, 480, 10.0, 50.0).preset < at(Content.CAMERA, HD, 480, 10.0, 50.0).preset
 
 
 def test_a_budget_is_shared_out() -> None:
@@ -119,9 +125,9 @@ def test_a_budget_is_shared_out() -> None:
 
 
 def test_keyframes_of_samples_are_not_taken_for_the_lessons() -> None:
-    """Samples begin with a keyframe each; in the lesson one comes every 20 s, and its bytes count that seldom."""
+    """Samples begin with a keyframe each; where the lesson has one every 20 s, its bytes count that seldom."""
     # Four samples of 4 s at 10 frames a second: a keyframe of 10,000 bytes and 39 others of 100.
-    rate = sample_rate_bps([10_000] * 4, 4 * 39 * 100, 16.0, 10.0)
+    rate = sample_rate_bps([10_000] * 4, 4 * 39 * 100, 16.0, 10.0, 20.0)
     assert rate == pytest.approx(8 * (10_000 + 199 * 100) / 20.0, rel=0.001)
 
 
