@@ -4,7 +4,8 @@ python -m bench.encode [--media FOLDER] [--only webcam,slides] [--peers kolibri]
 
 For each clip: every peer's preset; ours at the source's frame rate with at least Kolibri's VMAF (`ratio_to_kolibri`:
 our bytes by Kolibri's, sound included); ours as a lesson gets it by itself. VMAF is that of whole clips against their
-source at 854x480, each at the frame rate of its row. Writes bench/results/encode.json and encode.svg.
+source at 854x480, each at the frame rate of its row. Writes bench/results/encode.json and encode.svg; with --only, what
+is there of other clips stays.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found, given = clips(options.media, folder, options.only)
-        told: dict = {"machine": machine(), "load": list(os.getloadavg()), "media": "given" if given else "made"}
         if not given:
             print(f"no clips in {options.media}: this run makes its own, whose figures say little about lessons")
-        told |= {"ratio_to_kolibri": {}, "clips": {}}
+        told: dict = {"ratio_to_kolibri": {}, "load_before": {}, "clips": {}}
+        before = options.results / "encode.json"
+        if options.only and before.exists():
+            told |= json.loads(before.read_text("utf-8"))
+        told |= {"machine": machine(), "media": "given" if given else "made"}
         for clip in found:
             print(f"{clip.name}: {clip.line.duration_s:.0f} s, {clip.line.width}x{clip.line.height}", flush=True)
+            told["load_before"][clip.name] = [round(load, 2) for load in os.getloadavg()]
             rows = _clip(clip, wanted, folder)
             told["clips"][clip.name] = rows
             if "kolibri" in rows and "tropa" in rows:

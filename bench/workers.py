@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -25,8 +26,17 @@ RESULTS = Path(__file__).parent / "results" / "workers.json"
 PATIENCE_S = 3600
 
 
-def until_published(film: Path, processors: list[set[int]], port: int, kinds: list[Kind]) -> dict[str, float]:
-    """Have a lesson made by one worker on each of these sets of processors; seconds to each of these kinds of file."""
+def until_published(
+    film: Path,
+    processors: list[set[int]],
+    port: int,
+    kinds: list[Kind],
+    then: Callable[[WorkStage], None] = lambda stage: None,
+) -> dict[str, float]:
+    """Have a lesson made by one worker on each of these sets of processors; seconds to each of these kinds of file.
+
+    `then` may look at what was made before it is thrown away.
+    """
     with tempfile.TemporaryDirectory(prefix="tropa-workers-") as place, WorkStage(Path(place), port) as stage:
         for own in processors:
             stage.start_worker(processors=own)
@@ -42,6 +52,7 @@ def until_published(film: Path, processors: list[set[int]], port: int, kinds: li
             return row is not None and all(one.published_at for one in row.renditions if one.kind in kinds)
 
         stage.wait(is_done, "the files are published", patience_s=PATIENCE_S)
+        then(stage)
         return _times(stage.recording("rec1"), sealed)
 
 
