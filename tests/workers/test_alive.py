@@ -2,6 +2,8 @@
 
 import multiprocessing
 
+import redis
+
 from workers import alive
 
 
@@ -24,3 +26,28 @@ def test_a_process_that_ended_is_dead_and_so_is_one_whose_number_was_given_to_an
     number = child.pid
     child.join()
     assert alive.is_dead(f"{realm}:{number}:{started}")
+
+
+class Rooms:
+    """A Redis that knows these keys, or none at all because it is away."""
+
+    def __init__(self, *keys: bytes, away: bool = False) -> None:
+        self.keys, self.away = keys, away
+
+    def scan_iter(self, match: str, count: int):
+        """Give the keys that begin as asked."""
+        if self.away:
+            raise redis.ConnectionError
+        return iter([key for key in self.keys if key.decode().startswith(match.removesuffix("*"))])
+
+
+def test_encoders_make_room_for_a_lesson_wherever_it_is_and_while_nobody_knows(monkeypatch):
+    """A room of any media process counts, a worker's own heartbeat does not, and without Redis one is assumed."""
+
+    def live(rooms: Rooms) -> bool:
+        monkeypatch.setattr(alive, "quick_redis", lambda url: rooms)
+        return alive.is_lesson_live("redis://127.0.0.1:1/0")
+
+    assert live(Rooms(b"tropa:worker:pc", b"tropa:room:abc"))
+    assert not live(Rooms(b"tropa:worker:pc"))
+    assert live(Rooms(away=True))
