@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.encode_clips import Clip
 from rules import pieces, renditions
 from rules.lessonplan import LessonPlan
-from rules.pictureplan import Wanted
+from rules.pictureplan import JUDGED, Wanted
 from rules.renditions import Kind, Picture
 from workers import analysis, encoder, joining, plan, planoptions, samples, trials
 
 # The frame size at which the published figures of the peers were taken.
-REFERENCE = Picture(854, 480, 25.0)
+REFERENCE = Picture(*JUDGED, 25.0)
 LIMIT_S = 3 * 3600.0
 # The whole clip may differ from its samples: plans are made again until the whole is as good as asked for, and better
 # by no more than the search itself allows.

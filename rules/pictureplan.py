@@ -14,10 +14,15 @@ from rules.renditions import Picture
 
 # Heights that are tried, largest first. 480 lines are what VMAF is taken at; AV1 at a high CRF there beats fewer lines.
 HEIGHTS = (480, 432, 360, 288, 240, 180)
+# What VMAF's standard model takes for a picture's size on a screen; taller sources are compared at this size, as their
+# files are watched in a window or on an old projector.
+JUDGED = (854, 480)
 # What a lesson must look like: VMAF 80 is "good" on its scale of 20 (bad) to 100 (excellent); text has to be read.
 TARGETS = {Content.CAMERA: 80.2, Content.BOARD: 80.2, Content.SCREEN: 87.0, Content.SLIDES: 90.0}
-# A whole lesson looks better than its samples by at least this, as each sample begins anew: 0.5 to 2.6 on the clips.
-WHOLE_GAIN = 0.7
+# What a whole lesson's VMAF has over that of its samples, at least. People look better in the whole, as each sample
+# begins anew: by 0.5 to 2.6 on the clips. A screen is as good as the keyframe before it, and in the whole those are far
+# apart: -1.3 to -1.6. Slides lie between.
+WHOLE_GAIN = {Content.CAMERA: 0.7, Content.BOARD: 0.7, Content.SCREEN: -1.6, Content.SLIDES: 0.0}
 # Where each search begins; only its length depends on it.
 STARTS = {
     Content.CAMERA: (480, 57.0),
@@ -99,9 +104,8 @@ def aim_for(content: Content, source: Shape, wanted: Wanted) -> Aim:
         heights = (wanted.height,)
     start_height, start_crf = STARTS[content]
     start = min(heights, key=lambda height: abs(height - start_height))
-    return Aim(
-        target_for(content, wanted) - WHOLE_GAIN, heights, start, start_crf if wanted.crf is None else wanted.crf
-    )
+    asked = target_for(content, wanted) - WHOLE_GAIN[content]
+    return Aim(asked, heights, start, start_crf if wanted.crf is None else wanted.crf)
 
 
 def target_for(content: Content, wanted: Wanted) -> float:
@@ -109,9 +113,9 @@ def target_for(content: Content, wanted: Wanted) -> float:
     return TARGETS[content] if wanted.vmaf is None else wanted.vmaf
 
 
-def whole_vmaf(of_samples: float) -> float:
+def whole_vmaf(content: Content, of_samples: float) -> float:
     """Predict a whole lesson's VMAF from that of its samples."""
-    return min(100.0, of_samples + WHOLE_GAIN)
+    return min(100.0, max(0.0, of_samples + WHOLE_GAIN[content]))
 
 
 def at(content: Content, source: Shape, height: int, fps: float, crf: float) -> PicturePlan:
@@ -131,6 +135,18 @@ def fitted(source: Shape, height: int, fps: float) -> Picture:
     """Scale a source to so many lines on its shorter side, never up, both sides even."""
     scale = min(1.0, height / source.lines)
     sides = (max(2, round(side * scale / 2) * 2) for side in (source.width, source.height))
+    return Picture(*sides, fps)
+
+
+def judged_at(source: Shape, fps: float) -> Picture:
+    """Return the size at which a result is compared with its source: 854x480, as the figures of other systems are.
+
+    Squarer pictures are stretched to it, as they have more to lose across; upright ones are judged upright, and small
+    ones at their own size.
+    """
+    if source.lines < JUDGED[1]:
+        return fitted(source, source.lines, fps)
+    sides = JUDGED if source.width >= source.height else JUDGED[::-1]
     return Picture(*sides, fps)
 
 
@@ -188,7 +204,7 @@ def explain(
     content: Content, fps: float, source: Shape, aim: Aim, found: Found, trials: tuple[Trial, ...]
 ) -> tuple[Reason, ...]:
     """Say why the picture is as it is: its measures, what another height would have cost, and what was not reached."""
-    vmaf = round(whole_vmaf(found.trial.vmaf), 1)
+    vmaf = round(whole_vmaf(content, found.trial.vmaf), 1)
     size = (("height", found.trial.height), ("fps", fps), ("vmaf", vmaf))
     reasons = [Reason(f"picture_{content.value}", size)]
     other = _next_best(aim, found, trials)
@@ -200,7 +216,9 @@ def explain(
         code = "picture_in_budget" if found.reached else "picture_over_budget"
         reasons.append(Reason(code, (("vmaf", vmaf),)))
     elif not found.reached:
-        reasons.append(Reason("picture_below_target", (("vmaf", vmaf), ("target", round(whole_vmaf(aim.vmaf), 1)))))
+        reasons.append(
+            Reason("picture_below_target", (("vmaf", vmaf), ("target", round(whole_vmaf(content, aim.vmaf), 1))))
+        )
     return tuple(reasons)
 
 

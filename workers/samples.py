@@ -24,9 +24,6 @@ THREADS = slots.processors()
 LOOK_WIDTH, LOOK_HEIGHT = 160, 96
 # Looks are at least this far apart.
 LOOK_EVERY_S = 0.9
-# What VMAF's standard model takes for a picture's height on a screen; taller sources are compared at this height, as
-# their files are watched in a window or on an old projector.
-REFERENCE_HEIGHT = 480
 # A sample's own copy keeps no more than this: scaling down from here is what scaling from the source would be.
 COPY_HEIGHT = 720
 

@@ -46,7 +46,7 @@ def make_plan(
     lab = _Lab(sources, timeline, sight, content, wanted, folder, on_progress)
     picture, found, told, voice = _searched(lab, voice)
     size = pictureplan.file_bytes(found.trial.rate_bps, voice.rate_bps if voice else 0, timeline.duration_s)
-    vmaf, target = pictureplan.whole_vmaf(found.trial.vmaf), pictureplan.target_for(content, wanted)
+    vmaf, target = pictureplan.whole_vmaf(content, found.trial.vmaf), pictureplan.target_for(content, wanted)
     return LessonPlan(
         content, picture, voice, round(vmaf, 2), size, target, (*told, *reasons, *_thrift(voice, reasons))
     )
@@ -156,7 +156,7 @@ class _Lab:
         wanted = replace(pictureplan.at(self.content, self.source, asked.height, fps, asked.crf), keyframe_s=length_s)
         made = self.folder / "trial.mp4"
         samples.encode(self.sample, wanted, made, self.tick)
-        reference = pictureplan.fitted(self.source, samples.REFERENCE_HEIGHT, fps)
+        reference = pictureplan.judged_at(self.source, fps)
         vmaf = samples.vmaf(made, self.sample, fps, reference, self.folder, self.tick)
         keys, others = _weigh(made)
         apart_s = pictureplan.keyframe_s(self.content, fps)

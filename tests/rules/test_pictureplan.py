@@ -16,6 +16,7 @@ from rules.pictureplan import (
     explain,
     file_bytes,
     fitted,
+    judged_at,
     picture_rate,
     rate_for,
     sample_rate_bps,
@@ -76,12 +77,28 @@ def test_text_has_to_be_read() -> None:
     assert target_for(Content.SLIDES, Wanted(vmaf=70.0)) == 70.0
 
 
-def test_samples_may_be_a_little_worse_than_the_whole() -> None:
-    """What is asked of samples is what the whole needs, less what it gains by not beginning anew."""
-    asked = aim_for(Content.CAMERA, HD, Wanted(vmaf=80.0)).vmaf
-    assert asked < 80.0
-    assert whole_vmaf(asked) == pytest.approx(80.0)
-    assert whole_vmaf(99.9) == 100.0
+def test_samples_are_asked_for_what_the_whole_needs() -> None:
+    """Of people they may be a little worse than the whole, of a screen they have to be better."""
+    people, screen = (aim_for(one, HD, Wanted(vmaf=80.0)).vmaf for one in (Content.CAMERA, Content.SCREEN))
+    assert people < 80.0 < screen
+    assert whole_vmaf(Content.CAMERA, people) == pytest.approx(80.0)
+    assert whole_vmaf(Content.SCREEN, screen) == pytest.approx(80.0)
+    assert whole_vmaf(Content.CAMERA, 99.9) == 100.0
+
+
+@pytest.mark.parametrize(
+    ("source", "size"),
+    [
+        (HD, (854, 480)),
+        (Shape(1280, 960, 25.0), (854, 480)),
+        (Shape(1080, 1920, 25.0), (480, 854)),
+        (Shape(320, 240, 10.0), (320, 240)),
+    ],
+)
+def test_results_are_judged_at_the_size_that_others_are_judged_at(source: Shape, size: tuple[int, int]) -> None:
+    """That is 854x480, upright for what is upright, and a small source's own size."""
+    judged = judged_at(source, 10.0)
+    assert (judged.width, judged.height) == size
 
 
 def test_an_upright_picture_keeps_its_lines() -> None:
