@@ -67,6 +67,10 @@ def main() -> None:
 
 def make(media: Path, folder: Path, seconds: float, rng: random.Random) -> None:
     """Make the lesson: takes are encoded once and copied in a new order each round."""
+    if not all((media / name).exists() for name in (*CAMERAS, NARRATION)):
+        print(f"no clips in {media}: this run makes its own lesson, whose figures say little about others")
+        lessonmedia.lesson(folder / FILM, seconds, fps=15)
+        return
     takes = folder / "takes"
     takes.mkdir(exist_ok=True)
     found = [take for name in CAMERAS for take in _takes(media / name, takes)]
