@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.workers [--minutes 10] [--voice-minutes 45]
 
-Prints a table and writes bench/results/workers.json. The lesson is made for the purpose. Times are counted from the
+Prints a table and writes bench/results/workers.json. The lesson is bench.lessonfilm's. Times are counted from the
 moment at which the recorder seals the recording, so that taking it over counts.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from bench import lessonfilm
 from bench.processcost import machine
 from rules.renditions import Kind
 from store.models import Recording
@@ -75,14 +76,14 @@ def main() -> None:
     kept |= {"machine": machine(), "load_before": [round(load, 2) for load in os.getloadavg()]}
     with tempfile.TemporaryDirectory(prefix="tropa-workers-film-") as place:
         if given.only != "voice":
-            film = lessonmedia.lesson(Path(place, "lesson.mp4"), 60 * given.minutes)
+            lessonfilm.make(film := Path(place, "lesson.mp4"), 60 * given.minutes, seed=1)
             every = list(Kind)
             alone = until_published(film, [{one}], given.port, every)
             together = until_published(film, [{one}, {two}], given.port + 1, every)
             ratio = round(max(alone.values()) / max(together.values()), 2)
             kept["workers"] = {"minutes": given.minutes, "one": alone, "two": together, "ratio": ratio}
         if given.only != "workers":
-            film = lessonmedia.lesson(Path(place, "long.mp4"), 60 * given.voice_minutes, size="320x180", fps=15)
+            lessonfilm.make(film := Path(place, "long.mp4"), 60 * given.voice_minutes, seed=1)
             times = until_published(film, [{one, two}], given.port + 2, [Kind.VOICE_OPUS])
             kept["voice"] = {"minutes": given.voice_minutes, "bytes": film.stat().st_size, **times}
     kept["load_after"] = [round(load, 2) for load in os.getloadavg()]

@@ -112,7 +112,7 @@ class _Lab:
         """Try until the search is content, or its time is up and something was tried."""
         if self.sample is None:
             self.began_s = time.monotonic()
-            self._take()
+            self._take(fps)
         while isinstance(asked := qualitysearch.step(trials, aim), Next):
             if trials and time.monotonic() - self.began_s > LIMIT_S:
                 return qualitysearch.result(trials, aim), trials
@@ -121,11 +121,12 @@ class _Lab:
             self.made += 1
         return asked, trials
 
-    def _take(self) -> None:
+    def _take(self, fps: float) -> None:
+        """Copy the samples at the rate that is tried: every trial decodes them twice."""
         windows = self._windows()
         self.sample_count = len(windows)
         self.sample = self.folder / "sample.mkv"
-        kept = pictureplan.fitted(self.source, samples.COPY_HEIGHT, self.source.fps)
+        kept = pictureplan.fitted(self.source, samples.COPY_HEIGHT, fps)
         samples.copy(self.sources, windows, self._length_s, kept, self.sample, self.tick)
 
     @property
