@@ -42,14 +42,14 @@ KEYFRAMES = {
 }
 # SVT-AV1's preset by what is shown, so that two cores encode at four times real time or more: what stands costs little
 # time, so that the slower preset of the two is had for nothing. Above so many luma samples a second, the fast one.
-PRESETS = {Content.CAMERA: 5, Content.BOARD: 5, Content.SCREEN: 4, Content.SLIDES: 4}
+PRESETS = {Content.CAMERA: 6, Content.BOARD: 6, Content.SCREEN: 4, Content.SLIDES: 4}
 FAST_PRESET, MOST_SAMPLES_S = 8, 12_500_000
 # The container's own bytes: MP4's tables for 10 pictures and 17 sounds a second.
 CONTAINER_BPS = 900
 # Below this a picture at half the rate is better than a worse one.
 POOR_VMAF = 55.0
 # Samples: long enough for one full hierarchy of 32 frames at 10 frames a second and some.
-SAMPLE_S, MIN_SAMPLES, MAX_SAMPLES, MINUTES_PER_SAMPLE = 4.0, 3, 6, 2.0
+SAMPLE_S, MIN_SAMPLES, MAX_SAMPLES, MINUTES_PER_SAMPLE = 4.0, 3, 6, 3.0
 
 
 @dataclass(frozen=True, slots=True)

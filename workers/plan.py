@@ -213,9 +213,9 @@ def audio_filters(segment: SegmentPlan, sample_rate_hz: int) -> tuple[Filter, ..
 def stretch_filters(segment: SegmentPlan, picture: renditions.Picture, at_s: float, count: int) -> tuple[Filter, ...]:
     """List the filters that give exactly `count` frames of a segment's picture, the first at `at_s` of its timeline.
 
-    What they get may begin earlier. `is_black` tells where no picture is needed at all. Scaling comes first and per
-    frame: a host's browser changes the size in mid-stream when its link gets slow. The last picture stands wherever
-    newer ones are missing.
+    What they get may begin earlier. `is_black` tells where no picture is needed at all. Scaling is per frame, as a
+    host's browser changes the size in mid-stream when its link gets slow, and comes after the rate: most frames of a
+    camera are dropped. The last picture stands wherever newer ones are missing.
     """
     rate = rate_of(picture.fps)
     offset = segment.video_offset_s or 0.0
@@ -224,17 +224,14 @@ def stretch_filters(segment: SegmentPlan, picture: renditions.Picture, at_s: flo
     behind = max(0, ceil((at_s - last_s) * rate) + 1) if at_s > last_s else 0
     begin_s = segment.origin_s - segment.video_delay_s + at_s - float(behind / rate)
     lead = int((offset - at_s) * rate) if offset > BLACK_FROM_S else 0
-    filters = [
-        *_shaped(segment, picture),
-        Filter("setpts", (("expr", f"PTS-({begin_s:.6f})/TB"),)),
-    ]
-    if lead > 0:
-        filters += _after_black(lead, picture)
-    else:
-        # "pass": of a single picture, which ends within half a frame, the filter would else make nothing at all.
-        filters.append(Filter("fps", (("fps", str(rate)), ("start_time", "0"), ("eof_action", "pass"))))
+    starts_s = f"{float(lead / rate):.6f}" if lead > 0 else "0"
     return (
-        *filters,
+        *_made_plain(segment),
+        Filter("setpts", (("expr", f"PTS-({begin_s:.6f})/TB"),)),
+        # "pass": of a single picture, which ends within half a frame, the filter would else make nothing at all.
+        Filter("fps", (("fps", str(rate)), ("start_time", starts_s), ("eof_action", "pass"))),
+        *_fitted(picture),
+        *(_after_black(lead) if lead > 0 else ()),
         Filter("tpad", (("stop_mode", "clone"), ("stop", str(count + behind)))),
         Filter("trim", (("start_frame", str(behind)), ("end_frame", str(behind + count)))),
         Filter("setpts", (("expr", "N/FR/TB"),)),
@@ -265,19 +262,16 @@ def is_black(segment: SegmentPlan, picture: renditions.Picture, at_s: float, cou
     )
 
 
-def _after_black(lead: int, picture: renditions.Picture) -> list[Filter]:
+def _after_black(lead: int) -> list[Filter]:
     """List the filters that put black before a first picture, up to the frame of this number."""
-    rate = rate_of(picture.fps)
     return [
-        Filter("fps", (("fps", str(rate)), ("start_time", f"{float(lead / rate):.6f}"), ("eof_action", "pass"))),
         Filter("tpad", (("start", str(lead)), ("start_mode", "add"), ("color", "black"))),
         Filter("setpts", (("expr", "N/FR/TB"),)),
     ]
 
 
-def _shaped(segment: SegmentPlan, picture: renditions.Picture) -> list[Filter]:
+def _fitted(picture: renditions.Picture) -> list[Filter]:
     return [
-        *_made_plain(segment),
         Filter(
             "scale",
             (

@@ -114,7 +114,7 @@ def _picture(stream: av.VideoStream, seen: Gathered) -> TrackFacts | None:
     return TrackFacts(context.name, seen.first_s, seen.picture_end_s, seen.frames, *size, seen.fps)
 
 
-def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None) -> MadeFacts:
+def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None, *, threads: int = 1) -> MadeFacts:
     """Decode every frame of a finished file and return what came out; a file that does not open counts as one error.
 
     on_progress gets the place in the file (seconds) again and again; what it raises goes on to the caller.
@@ -124,7 +124,7 @@ def decode(path: Path, on_progress: Callable[[float], None] = lambda at_s: None)
     try:
         with av.open(str(path), options=OPTIONS) as container:
             for stream in (*container.streams.audio[:1], *container.streams.video[:1]):
-                stream.thread_count = 1
+                stream.thread_count = threads
             for packet in container.demux([*container.streams.audio[:1], *container.streams.video[:1]]):
                 try:
                     decoded = packet.decode()

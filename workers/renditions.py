@@ -47,6 +47,8 @@ LIMIT = 50
 # A process that has work goes on with it this long before it takes other messages; then it sends itself another one.
 KEEP_ON_S = 600.0
 VOICE, PICTURE = "voice", "picture"
+# What every school can fetch, and the first thing to be there.
+FIRST = Kind.VOICE_OPUS
 # The sound of a picture is that of the voice beside it, which is encoded once.
 VOICE_OF = {Kind.VIDEO_SMALL: Kind.VOICE_OPUS, Kind.VIDEO_COMPAT: Kind.VOICE_AAC}
 
@@ -61,31 +63,32 @@ class Next:
 
 
 def next_up() -> list[Next]:
-    """List what should be made now, in this order. No picture is begun while a voice waits or is being made.
+    """List what should be made now, in this order. No picture is begun while a recording's first voice is not there.
 
-    Files that can be finished come before new pieces. Leases of processes that died on this machine end here; those of
-    other machines run out by themselves.
+    Its twin for old players is made beside the pictures. Files that can be finished come before new pieces. Leases of
+    processes that died on this machine end here; those of other machines run out by themselves.
     """
-    now, voice_busy = database.utc_now(), False
+    now, first_busy = database.utc_now(), False
     for rendition_id, owner, kind in recordings.leases_held(now):
         if alive.is_dead(owner):
             log.warning("the process that made %s died; somebody else goes on", rendition_id)
             recordings.end_lease(rendition_id, owner, now)
-        elif kind in presets.VOICE_KINDS:
-            voice_busy = True
+        elif kind is FIRST:
+            first_busy = True
     for piece_id, owner in pieces.leases_held(now):
         if alive.is_dead(owner):
             log.warning("the process that worked on piece %s died; somebody else goes on", piece_id)
             pieces.end_lease(piece_id, owner, now)
     files = [work for one in recordings.next_renditions(now, LIMIT) if (work := recordings.work(one)) is not None]
     voices = [Next(VOICE, work.rendition_id) for work in files if work.kind in presets.VOICE_KINDS]
-    if voices or voice_busy:
+    if first_busy or any(work.kind is FIRST for work in files):
         return voices
     plans.lay_out(now)
     # A pack is made of the voice; it is work for the places of pictures, as it looks through the picture.
-    files = [work for work in files if work.kind is not Kind.PACK or recordings.voice_is_over(work.recording_id)]
-    ready = [Next(PICTURE, work.rendition_id) for work in files]
-    return ready + [Next(PICTURE, piece_id=one) for one in pieces.next_pieces(now, LIMIT)]
+    others = [work for work in files if work.kind not in presets.VOICE_KINDS]
+    others = [work for work in others if work.kind is not Kind.PACK or recordings.voice_is_over(work.recording_id)]
+    ready = [Next(PICTURE, work.rendition_id) for work in others]
+    return voices + ready + [Next(PICTURE, piece_id=one) for one in pieces.next_pieces(now, LIMIT)]
 
 
 def work_on(settings: Settings, sort: str, tell: Callable[[], None]) -> bool:
@@ -332,7 +335,9 @@ def _sound_beside(attempt: FileAttempt, folder: Path, held: ExitStack) -> Path:
 
 def _decoded(attempt: FileAttempt, path: Path, line: plan.Timeline) -> plan.MadeFacts:
     attempt.report(VERIFY)
-    return probe.decode(path, lambda at_s: attempt.report(VERIFY, at_s / line.duration_s))
+    live = alive.is_lesson_live(attempt.settings.redis_url)
+    threads = slots.threads(1, slots.processors(), live=live)
+    return probe.decode(path, lambda at_s: attempt.report(VERIFY, at_s / line.duration_s), threads=threads)
 
 
 def _publish(attempt: FileAttempt, made: Made) -> None:

@@ -102,10 +102,10 @@ def test_a_picture_that_comes_late_is_preceded_by_black_and_a_prompt_one_is_not(
     assert options(prompt, "tpad")["stop_mode"] == "clone"
 
 
-def test_scaling_comes_before_everything_that_counts_frames():
-    """A change of size in mid-stream must be gone before the other filters see the frames."""
+def test_scaling_comes_before_everything_that_makes_frames_and_after_most_are_dropped():
+    """A change of size in mid-stream must be gone before frames are added; what the rate drops need not be scaled."""
     chain = plan.stretch_filters(SegmentPlan(0, 5.0, 0.0, None, 0.0, 0.25), Picture(480, 360, 15.0), 2.0, 30)
-    assert [one.name for one in chain][:2] == ["scale", "pad"]
+    assert [one.name for one in chain][:4] == ["setpts", "fps", "scale", "pad"]
     assert options(chain, "setpts")["expr"] == "PTS-(1.750000)/TB"
     assert options(chain, "trim") == {"start_frame": "0", "end_frame": "30"}
 
