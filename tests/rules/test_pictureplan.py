@@ -115,9 +115,9 @@ def test_sides_are_even_and_never_grow() -> None:
 
 
 def test_keyframes_are_as_far_apart_as_seeking_allows() -> None:
-    """Of people that is 20 s at 10 frames a second, and 250 frames at 25; what stands is decoded fast, and may wait."""
-    assert at(Content.BOARD, HD, 480, 10.0, 50.0).keyframe_s == 20.0
-    assert at(Content.BOARD, HD, 480, 25.0, 50.0).keyframe_s * 25 == 250
+    """Of people that is 40 s at 10 frames a second, and 400 frames at 25; what stands is decoded fast, and may wait."""
+    assert at(Content.BOARD, HD, 480, 10.0, 50.0).keyframe_s == 40.0
+    assert at(Content.BOARD, HD, 480, 25.0, 50.0).keyframe_s * 25 == 400
     assert at(Content.SLIDES, HD, 480, 12.5, 50.0).keyframe_s == 40.0
     assert at(Content.SCREEN, HD, 480, 30.0, 50.0).keyframe_s * 30 == 600
 
