@@ -32,8 +32,8 @@ STARTS = {
 }
 # People and boards at 10 frames a second; what moves on screens is small and cheap, and 15 follow a cursor.
 CAMERA_FPS, SCREEN_FPS, LEAST_FPS = 10.0, 15.0, 5.0
-# Seeking decodes from a keyframe on: so many frames at most, a second on an old PC and two at worst, and so many seconds.
-# A keyframe costs as much as one or two seconds of people, but as six of a screen, whose frames are decoded much faster.
+# Seeking decodes from a keyframe on: so many frames at most, two seconds on an old PC, and so many seconds. A keyframe
+# costs as much as one or two seconds of people, but as six of a screen, whose frames are decoded much faster.
 KEYFRAMES = {
     Content.CAMERA: (400, 40.0),
     Content.BOARD: (400, 40.0),
