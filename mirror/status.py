@@ -7,17 +7,21 @@ from datetime import UTC, datetime
 from mirror import receipts
 from mirror.action import SPARE_BYTES, Do
 from mirror.folder import Folder
+from mirror.night import DISK_FULL
 from mirror.quota import MEGABYTE
 from mirror.state import State
 from mirror.texts import Words, size
 from rules.nightwindow import clock
+
+# A disk with less than this takes no note of being full, so it is asked itself.
+NOTE_BYTES = 1_000_000
 
 
 def lines(folder: Folder, t: Words) -> list[str]:
     """Write a mirror's state, the most important first."""
     state = State.load(folder)
     return [
-        *_trouble(state, t),
+        *_trouble(folder, state, t),
         _now(state, t),
         *_lessons(folder, state, t),
         *_terms(state, t),
@@ -25,8 +29,9 @@ def lines(folder: Folder, t: Words) -> list[str]:
     ]
 
 
-def _trouble(state: State, t: Words) -> list[str]:
-    found = [t.gettext("Trouble: %(what)s.") % {"what": t.gettext(state.trouble)}] if state.trouble else []
+def _trouble(folder: Folder, state: State, t: Words) -> list[str]:
+    what = DISK_FULL if folder.free_bytes() < NOTE_BYTES else state.trouble
+    found = [t.gettext("Trouble: %(what)s.") % {"what": t.gettext(what)}] if what else []
     if state.clock.is_wrong(datetime.now(UTC)):
         found.append(t.gettext("This computer's clock is wrong. The server's time is used; please set the clock."))
     return found
