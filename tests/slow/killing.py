@@ -29,13 +29,17 @@ def victims(stage: WorkStage) -> list[psutil.Process]:
     return found
 
 
-def kill_at_random(stage: WorkStage, rng: random.Random, count: int, mean_s: float, recording_id: str) -> Counter:
+def kill_at_random(
+    stage: WorkStage, rng: random.Random, count: int, mean_s: float, recording_id: str, aim: str = ""
+) -> Counter:
     """Kill -9 this many processes, each after a random pause, and start workers again that died; tell what they did.
 
-    Ends early when the recording is published.
+    aim: the kind of file that must be at work when the pause begins. Ends early when the recording is published.
     """
     doing: Counter = Counter()
     for _ in range(count):
+        while aim and not _is_made(stage, recording_id, aim):
+            time.sleep(0.05)
         time.sleep(rng.expovariate(1 / mean_s))
         row = stage.recording(recording_id)
         if row is not None and row.state == "published":
@@ -50,6 +54,13 @@ def kill_at_random(stage: WorkStage, rng: random.Random, count: int, mean_s: flo
             doing.update(f"while: {what}" for what in doings or {"between"})
         stage.restart_dead_workers()
     return doing
+
+
+def _is_made(stage: WorkStage, recording_id: str, kind: str) -> bool:
+    """Tell whether a file is being made, or the recording is published and it will not be."""
+    row = stage.recording(recording_id)
+    is_over = row is not None and row.state == "published"
+    return is_over or (row is not None and any(one.kind == kind and one.stage for one in row.renditions))
 
 
 def left_over(stage: WorkStage, recording_id: str) -> list[str]:
