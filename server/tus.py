@@ -165,6 +165,14 @@ def ended(order: Order, taken: Taken, created: bool) -> Response:
         operations.finish(order.upload_id, taken.sha256, now)
     elif taken.offset > order.offset:
         operations.note_progress(order.upload_id, taken.offset, now)
+    if taken.result is Result.REPLACED and operations.uploads.find(order.upload_id) is None:
+        raise Problem(
+            404,
+            _("Somebody removed this upload while it was being sent. Nothing of it is kept."),
+            title=_("The upload was removed"),
+            todo=_("Choose the file again to send it anew."),
+            slug="removed",
+        )
     if taken.result not in (Result.TAKEN, Result.GONE):
         problem = _refused(taken)
         if created:  # the upload is there, and so is what came before the trouble

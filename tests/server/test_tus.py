@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask
 
+from server import problems, tus
 from server.asgi import ROUTES
 from server.intake import Limits
 from server.shell import Shell
@@ -290,6 +291,19 @@ async def test_a_removed_upload_is_gone_with_its_file(sender: Sender, app: Flask
     assert (await sender.tus("DELETE", url)).status == 204
     assert (await sender.tus("HEAD", url)).status == 404
     assert list(uploads.folder(app.config["TROPA"]).iterdir()) == []
+
+
+async def test_whoever_still_sends_what_was_removed_is_told_so(sender: Sender, app: Flask, district):
+    """Termination ends the request that writes; another connection, as 423 would say, there is none."""
+    upload_id = (await sender.announce()).rpartition("/")[2]
+    order, taken = tus.Order(upload_id, 0, len(FILE)), tus.Taken(tus.Result.REPLACED, 20)
+    with app.test_request_context(headers={"Authorization": f"Bearer {district.tokens['host']}"}):
+        with pytest.raises(problems.Problem) as locked:
+            tus.ended(order, taken, created=False)
+        assert uploads.remove(upload_id)
+        with pytest.raises(problems.Problem) as gone:
+            tus.ended(order, taken, created=False)
+    assert (locked.value.code, gone.value.code) == (423, 404)
 
 
 async def test_an_expired_upload_is_410_and_what_was_written_stays(sender: Sender, app: Flask):
