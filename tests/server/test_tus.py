@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -146,12 +145,20 @@ async def test_a_wrong_offset_is_409_with_the_real_one(sender: Sender):
         assert (reply.status, reply.headers["upload-offset"], json.loads(reply.body)["offset"]) == (409, "10", 10)
 
 
-async def test_what_is_too_long_is_answered_at_once(sender: Sender):
-    """Of undeclared length and come to its end: nothing more is waited for, and what counted before it stays."""
+async def test_what_is_too_long_is_answered_without_waiting_for_more(sender: Sender, monkeypatch):
+    """Of undeclared length and come to its end: there is nothing left to read and drop."""
+    dropped = []
+
+    async def drain(receive) -> None:
+        dropped.append(await receive())
+
+    monkeypatch.setattr("server.receiving.drain", drain)
     url = await sender.announce(10)
-    async with asyncio.timeout(5):
-        reply = await sender.tus("PATCH", url, b"x" * 6, b"y" * 6, Upload_Offset=0, **CHUNK)
-    assert (reply.status, (await sender.tus("HEAD", url)).headers["upload-offset"]) == (413, "0")
+    reply = await sender.tus("PATCH", url, b"x" * 6, b"y" * 6, Upload_Offset=0, **CHUNK)
+    assert (reply.status, dropped) == (413, [])
+    assert (await sender.tus("HEAD", url)).headers["upload-offset"] == "0"
+    await sender.tus("PATCH", url, b"x" * 12, b"more", Upload_Offset=0, **CHUNK)
+    assert [message["body"] for message in dropped] == [b"more"]
 
 
 async def test_metadata_are_told_as_they_were_written(sender: Sender, app: Flask):
