@@ -40,8 +40,8 @@ KEYFRAMES = {
     Content.SCREEN: (600, 40.0),
     Content.SLIDES: (600, 40.0),
 }
-# SVT-AV1's preset by what is shown, so that two cores encode at four times real time or more: what stands costs little
-# time, so that the slower preset of the two is had for nothing. Above so many luma samples a second, the fast one.
+# SVT-AV1's preset by what is shown, so that two cores encode at four times real time: what stands costs little time, so
+# that the slower preset of the two is had for nothing. Above so many luma samples a second, the fast one.
 PRESETS = {Content.CAMERA: 6, Content.BOARD: 6, Content.SCREEN: 4, Content.SLIDES: 4}
 FAST_PRESET, MOST_SAMPLES_S = 8, 12_500_000
 # The container's own bytes: MP4's tables for 10 pictures and 17 sounds a second.
