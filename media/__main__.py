@@ -61,7 +61,9 @@ async def _serve(settings: Settings) -> None:
     gc.freeze()  # what was imported stays for good
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     host = listen_host(settings.host)
-    port = MediaPort(_open(open_udp, host, settings), _open(open_tcp, host, settings), time.monotonic)
+    port = MediaPort(
+        _open(open_udp, host, settings), _open(open_tcp, host, settings), time.monotonic, settings.max_viewers
+    )
     addresses = candidate_addresses(host, settings.public_ip)
     outbox: list[Registry] = []
 

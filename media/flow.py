@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from media.cc.books import Books
 from media.cc.estimator import PACKET_BITS, Estimator, Reason
 from media.cc.prober import Cluster, Prober
 from media.cc.told import Told
@@ -56,7 +57,7 @@ class Flow:
         "_refilled_s",
         "_rests_until_s",
         "_unanswered",
-        "credit",
+        "books",
         "due_s",
         "estimator",
         "heard",
@@ -67,8 +68,10 @@ class Flow:
         "standing",
     )
 
-    def __init__(self, now_s: float, told: Told | None = None) -> None:
-        self.estimator = told or Estimator(now_s)
+    def __init__(self, now_s: float, told: Told | None = None, books: Books | None = None) -> None:
+        """Begin with `books` in which the egress loop writes too, or with some of its own."""
+        self.books = books or Books()
+        self.estimator = told or Estimator(now_s, self.books)
         self.prober = Prober(now_s)
         self.sent = self.estimator.sent
         self.credit = float(BURST_BYTES)
@@ -85,6 +88,15 @@ class Flow:
         self._rests_until_s = 0.0
         self._pauses = False
         self.due_s = 0.0  # there is no credit before then, unless feedback comes
+
+    @property
+    def credit(self) -> float:
+        """Return how many bytes on the wire may be sent; negative after what was sent on debt."""
+        return self.books.purse[0]
+
+    @credit.setter
+    def credit(self, size_bytes: float) -> None:
+        self.books.purse[0] = size_bytes
 
     def refill(self, now_s: float) -> float:
         """Grow the credit with time, by the estimate and within the window of what may be in flight; return it."""

@@ -13,7 +13,8 @@ from media import rtcp
 from media.cc.told import Carried
 from media.ingest import Gop, Track, TrackPacket
 from media.retransmit import RetransmitBudget
-from media.rtc.srtp import Batch, SendStream
+from media.rtc.crowd import SendStream
+from media.rtc.srtp import Batch
 from media.source import HEADER_BYTES
 
 REPLAY_SPEED = 4.0
@@ -59,7 +60,7 @@ class Sending:
 
     def begin(self, number: int) -> None:
         """Let the track's packet `number` follow what was sent last, without a gap."""
-        self.stream.sequence_delta = (self.next_sequence - number) & 0xFFFF
+        self.stream.number((self.next_sequence - number) & 0xFFFF)
         self.begun = self.stream.first = number
         self.stream.behind = False
         self.runs.append(Run(self.track, number, None, self.stream.sequence_delta))

@@ -19,8 +19,8 @@ from media.lowrung.opusjoin import VoiceJoiner
 from media.payload import Depacketizer
 from media.payload.opus import CLOCK_HZ
 from media.reorder import ReorderBuffer
+from media.rtc.crowd import SendStream
 from media.rtc.port import MediaPort
-from media.rtc.srtp import SendStream
 from media.rtp import RtpPacket
 from media.source import Source
 from media.viewer import Viewer

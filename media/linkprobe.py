@@ -76,6 +76,8 @@ class _Packet:
 class LinkProbe:
     """Send what `due` says, tell `on_feedback` what comes back, until `phase` is DONE (then `result`) or DEAF."""
 
+    books = None
+
     def __init__(self, now_s: float) -> None:
         self.credit = 0.0  # nothing waits in front of a measurement; the batch counts it down all the same
         self.phase = Phase.QUIET

@@ -109,7 +109,7 @@ class Downlink(LinkTest):
         number = plan.video.codec.payload_type if repair is None else repair
         # Urgent: over TCP a picture's packets are dropped when they queue, and a queue is what is looked for here.
         self._stream = self.peer.stream(ssrcs["video" if repair is None else "rtx"], number, urgent=True)
-        self._stream.extension = plan.video.transport_cc << 4 | 1
+        self._element = plan.video.transport_cc << 4 | 1
         self.answer = answer_viewer(offer, plan, self._local(port, addresses), ssrcs)
 
     def _measure(self, now_s: float) -> None:
@@ -124,7 +124,7 @@ class Downlink(LinkTest):
             stamp = int(now_s * CLOCK_HZ) & 0xFFFFFFFF
             self._batch.fan_out(self._sequence, stamp, False, body, (self._stream,), 1, now_s)
             self._sequence = (self._sequence + 1) & 0xFFFF
-            if self._stream.address is None:
+            if self._stream.name is None:
                 break
         if self.probe.phase in (Phase.DONE, Phase.DEAF):
             self.peer.close("measured")
@@ -144,7 +144,8 @@ class Downlink(LinkTest):
 
     def connected(self, now_s: float) -> None:
         """Begin."""
-        self.probe = self._stream.flow = LinkProbe(now_s)
+        self.probe = LinkProbe(now_s)
+        self._stream.account(self.probe, self._element)
 
     def rtp(self, data: bytes, now_s: float) -> None:
         """Drop it: nothing was asked for."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from media.ingest import Track, TrackPacket
-from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, SendStream
+from media.rtc.crowd import Crowd, SendStream
+from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch
 
 HEADER_BYTES = 20 + WIRE_OVERHEAD_BYTES
 """What a packet weighs on the wire beyond its payload: RTP 12, extension 8, and what lies below."""
@@ -62,7 +63,7 @@ class Source:
     def __init__(self, track: Track, codec: str, batch: Batch, ask_keyframe: Callable[[float], None], now_s: float):
         self.track = track
         self.codec = codec
-        self.streams: list[SendStream] = []
+        self.streams = Crowd()
         self.waiting: list[Entrant] = []
         self.meter = Meter(now_s)
         self.ask_keyframe = ask_keyframe
@@ -77,7 +78,10 @@ class Source:
     def follow(self, streams: Iterable[SendStream]) -> None:
         """Let exactly these streams have everything, of those that do not come and go by themselves."""
         former, self._followers = self._followers, dict.fromkeys(streams)
-        self.streams = [*(s for s in self.streams if s not in former), *self._followers]
+        for stream in former.keys() - self._followers.keys():
+            self.streams.remove(stream)
+        for stream in self._followers.keys() - former.keys():
+            self.streams.add(stream)
 
     def send(self, packet: TrackPacket, now_s: float) -> None:
         """Send one packet to everybody on this source: voice at once, pictures where credit allows."""

@@ -12,8 +12,8 @@ from media.cc.told import Told
 from media.flow import Flow
 from media.forward import Forwarder, Sending
 from media.ingest import Gop, Track, TrackPacket
+from media.rtc.crowd import SendStream
 from media.rtc.port import MediaPort
-from media.rtc.srtp import SendStream
 from media.rtp import MalformedPacket, newer_stamp
 from media.sdp import Codec, Offer
 from media.source import Source
@@ -68,6 +68,7 @@ class Viewer:
         self._pli_s: float | None = None
         self._rest = keyframes.Rest()
         self._began_s = 0.0
+        self._batch = port.batch
         self.ssrcs = draw.sources()
         audio_track, video_track = tracks
         self.forwarder = Forwarder(
@@ -122,9 +123,9 @@ class Viewer:
         for plan, kind in ((self.plan.audio, "audio"), (self.plan.video, "video")):
             if plan is None or plan.transport_cc is None:
                 continue
-            self.flow = self.flow or Flow(now_s)
+            self.flow = self.flow or Flow(now_s, books=self._batch.ledgers.open())
             for stream in self._streams(kind):
-                stream.flow, stream.extension = self.flow, plan.transport_cc << 4 | 1
+                stream.account(self.flow, plan.transport_cc << 4 | 1)
         if self.flow is None:
             self._stamp_packets()
 
@@ -134,7 +135,7 @@ class Viewer:
         for plan, kind in ((self.plan.audio, "audio"), (self.plan.video, "video")):
             if plan is not None and plan.send_time is not None:
                 for stream in self._streams(kind):
-                    stream.flow, stream.extension = self.told, plan.send_time << 4 | 2
+                    stream.account(self.told, plan.send_time << 4 | 2)
 
     def _streams(self, kind: str) -> list[SendStream]:
         sending: Sending | None = getattr(self.forwarder, kind)
@@ -145,7 +146,7 @@ class Viewer:
         """Go on by what he has told: it was less than what is sent."""
         self.flow = Flow(now_s, self.told)
         for stream in (*self._streams("audio"), *self._streams("video")):
-            stream.flow = self.flow
+            stream.account(self.flow, stream.extension)
         if self.forwarder.replaying:
             self.forwarder.stop_picture()
 
@@ -154,25 +155,26 @@ class Viewer:
         if self.forwarder.video.begun is None:
             return
         self._on["video"] = source
-        source.streams.append(self.picture)
+        source.streams.add(self.picture)
         self.rung = Rung.FULL
         self.flow.standing = begin(now_s, Rung.FULL)
 
     def unmeasure(self) -> None:
         """Go on without a rate: this viewer agreed to tell of arrivals and does not."""
+        self._close_books()
         self.flow, self.told = None, Told()
         forwarder = self.forwarder
         for stream in (*self._streams("audio"), *self._streams("video")):
-            stream.flow, stream.extension = None, 0
+            stream.account(None, 0)
         self.silence("video")
         if forwarder.video is not None:
             self._take_codec(self.plan.video.codec)
             forwarder.video.track = forwarder.video.clock
 
     def _take_codec(self, codec: Codec) -> None:
-        self.forwarder.video.stream.payload_type = codec.payload_type
+        self.forwarder.video.stream.carry(codec.payload_type)
         if codec.rtx is not None:
-            self.forwarder.repair.payload_type = codec.rtx
+            self.forwarder.repair.carry(codec.rtx)
 
     # From one source to another.
 
@@ -206,7 +208,7 @@ class Viewer:
         sending.track = source.track
         sending.begin(first)
         sending.stream.behind, sending.stream.cursor = True, first
-        source.streams.append(sending.stream)
+        source.streams.add(sending.stream)
 
     def silence(self, kind: str) -> None:
         """Leave the source of this medium at once; the numbers go on from there when another begins."""
@@ -247,10 +249,10 @@ class Viewer:
             self._take_codec(self.codecs[source.codec])
             for stream in (sending.stream, self.forwarder.repair):
                 if stream is not None:
-                    stream.timestamp_delta = 0 if newer else behind + SHIFT_TICKS
+                    stream.shift(0 if newer else behind + SHIFT_TICKS)
             self.peer.feed()
         sending.begin(packet.number)
-        source.streams.append(sending.stream)
+        source.streams.add(sending.stream)
         sending.stream.behind, sending.stream.cursor = True, packet.number
         self.forwarder.advance(sending, now_s)
 
@@ -397,3 +399,8 @@ class Viewer:
     def closed(self, reason: str) -> None:
         """Tell the room that this viewer is gone."""
         self._room_changed(self, reason)
+        self._close_books()
+
+    def _close_books(self) -> None:
+        if self.flow is not None:
+            self._batch.ledgers.close(self.flow.books)

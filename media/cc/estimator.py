@@ -10,10 +10,12 @@ Sums are kept per feedback, not per packet: a hundred viewers cost a few list wr
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from enum import StrEnum
+from itertools import count
+from operator import sub
 
+from media.cc.books import HISTORY, IN_FLIGHT, MASK, NEXT, Books
 from media.cc.lately import Heard, Lately
 from media.twcc import Feedback
 
@@ -47,9 +49,6 @@ PROBE_MARGIN = 0.9  # of the rate at which a probe arrived; the rest is left for
 OPENING_BELIEVED_BPS = 1_500_000  # a kilobyte's spacing proves no more
 PROBE_PACKETS = 4  # fewer arrivals give no rate
 
-HISTORY = 4096  # packets remembered, a power of two: 40 s of a lesson at 100 packets/s
-_MASK = HISTORY - 1
-
 
 class Reason(StrEnum):
     """Why the estimate last moved; the watch page says it in words."""
@@ -78,19 +77,16 @@ class Estimator:
         "_last_update_s",
         "_lately",
         "_newest",
-        "_next",
         "_queued_bytes",
         "_queued_from_s",
         "_queued_to_s",
         "_resume_bps",
-        "_sizes",
         "_standing_s",
-        "_times",
         "base_rtt_s",
+        "books",
         "capacity_bps",
         "delivered_bps",
         "held",
-        "in_flight_bytes",
         "loss",
         "queue_s",
         "reason",
@@ -98,7 +94,8 @@ class Estimator:
         "target_bps",
     )
 
-    def __init__(self, now_s: float, start_bps: float = START_BPS) -> None:
+    def __init__(self, now_s: float, books: Books | None = None, start_bps: float = START_BPS) -> None:
+        self.books = books or Books()
         self.target_bps = float(start_bps)
         self.reason = Reason.START
         self.rtt_s = 0.2
@@ -108,11 +105,6 @@ class Estimator:
         self.delivered_bps = 0.0
         self.held = False  # what is overdue may be a burst or a link that has fallen: the next feedback tells
         self.capacity_bps: float | None = None  # what arrived while a queue stood
-        self.in_flight_bytes = 0  # sent, and no feedback has told of it yet
-        # Arrays, not lists: an object for each of forty seconds' packets is 200 KB a viewer, and cold whenever touched.
-        self._times = array("d", bytes(8 * HISTORY))
-        self._sizes = array("H", bytes(2 * HISTORY))  # 0: nothing sent under this number, or already told of
-        self._next = 0
         self._acked_to = 0  # everything before it is told of or given up
         self._lately = Lately()
         self._base: deque[tuple[float, float]] = deque(maxlen=256)  # (arrival, least delay), delays increasing
@@ -133,20 +125,17 @@ class Estimator:
 
     def sent(self, size_bytes: int, now_s: float) -> int:
         """Note one packet of `size_bytes` on the wire; return its 16-bit transport-wide sequence number."""
-        sequence = self._next
-        slot = sequence & _MASK
-        if self._sizes[slot]:
-            self.in_flight_bytes -= self._sizes[slot]  # forty seconds without a word: given up
-        self._times[slot] = now_s
-        self._sizes[slot] = size_bytes
-        self.in_flight_bytes += size_bytes
-        self._next = sequence + 1
-        return sequence & 0xFFFF
+        return self.books.sent(size_bytes, now_s)
 
     @property
     def next_sequence(self) -> int:
         """Return the full number of the next packet: probes are named by the numbers of their packets."""
-        return self._next
+        return self.books.counts[NEXT]
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Return what has been sent and no feedback has told of yet."""
+        return self.books.counts[IN_FLIGHT]
 
     @property
     def queue_limit_s(self) -> float:
@@ -173,14 +162,14 @@ class Estimator:
 
     def sizes(self, feedback: Feedback) -> list[int]:
         """Return the bytes of the packets that a feedback is about; 0 for those that an earlier one told of."""
-        base = feedback.base_sequence
-        return [self._sizes[(base + offset) & _MASK] for offset in range(len(feedback.arrivals_s))]
+        return self.books.span(feedback.base_sequence, len(feedback.arrivals_s))[0]
 
     def on_feedback(self, feedback: Feedback, now_s: float) -> None:
         """Take in one feedback that arrived at `now_s`; unknown sequence numbers are ignored."""
-        delta = (feedback.base_sequence - self._next) & 0xFFFF
-        base = self._next + (delta - 0x10000 if delta >= 0x8000 else delta)
-        if base < 0 or base + len(feedback.arrivals_s) > self._next or base < self._next - HISTORY:
+        end = self.books.counts[NEXT]
+        delta = (feedback.base_sequence - end) & 0xFFFF
+        base = end + (delta - 0x10000 if delta >= 0x8000 else delta)
+        if base < 0 or base + len(feedback.arrivals_s) > end or base < end - HISTORY:
             return
         delays, size, first, last, newest, newest_sent = self._take(base, feedback.arrivals_s)
         self._last_feedback_s = now_s
@@ -198,23 +187,41 @@ class Estimator:
         """Take the packets from number `base` on as told of, and follow the queue that they stood in.
 
         Returns their one-way delays and bytes, the first and the last arrival, the last one's number and moment of
-        sending. Each packet sent to each viewer passes here: names are local.
+        sending. Each packet sent to each viewer passes here: mostly all are told of for the first time and none
+        stood in a queue, and then nothing is looked at one by one.
         """
-        sizes, times = self._sizes, self._times
+        books, told = self.books, len(arrivals_s)
+        sizes, times = books.span(base, told)
+        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
+        if None not in arrivals_s and 0 not in sizes:
+            delays = list(map(sub, arrivals_s, times))
+            if max(delays) < queued_s:
+                books.settle(base, told)
+                if self._acked_to == base:
+                    self._acked_to = base + told
+                size = sum(sizes)
+                books.counts[IN_FLIGHT] -= size
+                self._queued_from_s = None
+                return delays, size, arrivals_s[0], arrivals_s[-1], base + told - 1, times[-1]
+        return self._take_each(base, arrivals_s, sizes, times, queued_s)
+
+    def _take_each(
+        self,
+        base: int,
+        arrivals_s: tuple[float | None, ...],
+        sizes: list[int],
+        times: list[float],
+        queued_s: float,
+    ) -> tuple[list[float], int, float, float, int, float]:
+        """Do the same where packets were lost, are told of again, or stood in a queue: were later than `queued_s`."""
         size, first, last, newest, newest_sent = 0, 0.0, 0.0, 0, 0.0
         delays: list[float] = []
         queued_from_s, queued_to_s, queued_bytes = self._queued_from_s, self._queued_to_s, self._queued_bytes
-        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
-        sequence = base - 1
-        for arrival_s in arrivals_s:
-            sequence += 1
-            slot = sequence & _MASK
-            packet = sizes[slot]
+        for number, arrival_s, packet, sent_s in zip(count(base), arrivals_s, sizes, times, strict=False):
             if arrival_s is None or not packet:
                 continue
-            sizes[slot] = 0
-            newest_sent = times[slot]
-            delay = arrival_s - newest_sent
+            self.books.sizes[number & MASK] = 0
+            delay = arrival_s - sent_s
             if delay < queued_s:
                 queued_from_s = None
             elif queued_from_s is None:
@@ -225,10 +232,9 @@ class Estimator:
             if not delays:
                 first = arrival_s
             delays.append(delay)
-            last = arrival_s
-            newest = sequence
+            last, newest, newest_sent = arrival_s, number, sent_s
             size += packet
-        self.in_flight_bytes -= size
+        self.books.counts[IN_FLIGHT] -= size
         self._queued_from_s, self._queued_to_s, self._queued_bytes = queued_from_s, queued_to_s, queued_bytes
         return delays, size, first, last, newest, newest_sent
 
@@ -244,25 +250,26 @@ class Estimator:
     def _overdue_s(self, now_s: float) -> float:
         """Return how long the oldest of the packets behind the newest arrival is overdue; 0.0 where few are."""
         due_s = now_s - self.base_rtt_s
-        last = self._highest + LATE_PACKETS
-        if last >= self._next or self._times[last & _MASK] > due_s - LATE_S:
+        last, times = self._highest + LATE_PACKETS, self.books.times
+        if last >= self.books.counts[NEXT] or times[last & MASK] > due_s - LATE_S:
             return 0.0
-        return due_s - self._times[(self._highest + 1) & _MASK]
+        return due_s - times[(self._highest + 1) & MASK]
 
     def _give_up(self, now_s: float) -> int:
         """Count as lost what a feedback passed over and none will tell of any more; return how many packets.
 
         What lies behind the newest arrival may still stand in a queue of seconds.
         """
-        lost, sizes, end = 0, self._sizes, self._next
+        lost, sizes, counts = 0, self.books.sizes, self.books.counts
+        end = counts[NEXT]
         oldest = max(self._acked_to, end - HISTORY)
         while oldest < end:
-            slot = oldest & _MASK
+            slot = oldest & MASK
             if sizes[slot]:
-                age_s = now_s - self._times[slot]
+                age_s = now_s - self.books.times[slot]
                 if age_s < (self.rtt_s + SETTLE_S if oldest < self._highest else LONGEST_QUEUE_S):
                     break
-                self.in_flight_bytes -= sizes[slot]
+                counts[IN_FLIGHT] -= sizes[slot]
                 sizes[slot] = 0
                 lost += 1
             oldest += 1

@@ -42,6 +42,7 @@ class Carried:
 class Told:
     """What one viewer has told; to the egress loop a purse without a bottom, to `Flow` an estimator."""
 
+    books = None
     in_flight_bytes = 0.0
     queue_s = 0.0
     rtt_s = 0.1

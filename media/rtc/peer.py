@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from media.rtc import ice
+from media.rtc.crowd import SendStream
 from media.rtc.dtls import DtlsPeer
-from media.rtc.srtp import SendStream, socket_address, srtp_handle
+from media.rtc.srtp import Name, srtp_handle
 from media.rtc.tcp import TcpLink
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Peer:
         self.attentive = False
         self.away = False
         self.link: TcpLink | None = None
-        self._wire: object = None
+        self._name = Name()
         self._port = port
         self._session: object = None
         self._connected_s: float | None = None
@@ -108,7 +109,7 @@ class Peer:
 
     def stream(self, ssrc: int, payload_type: int, urgent: bool = False) -> SendStream:
         """Make an outgoing stream, `urgent` for voice; it sends nothing before the peer is connected."""
-        stream = SendStream(ssrc, payload_type, urgent)
+        stream = SendStream(ssrc, payload_type, urgent, self._port.batch.table)
         self._streams.append(stream)
         self._point(stream)
         return stream
@@ -131,8 +132,8 @@ class Peer:
 
     def send_rtcp(self, data: bytes) -> None:
         """Queue one RTCP packet, if there is anybody to take it."""
-        if self.connected and self._wire is not None and not self.away:
-            self._port.batch.rtcp(self._session, self._wire, data, self.link)
+        if self.connected and self.selected is not None and not self.away:
+            self._port.batch.rtcp(self._session, self._name.at, data, self.link)
 
     def close(self, reason: str) -> None:
         """End the session: close_notify, forget the addresses, tell the handler once.
@@ -144,17 +145,21 @@ class Peer:
         self.closed = True
         if self.dtls is not None:
             self.dtls.shut()
+        self._port.batch.flush()  # what waits there goes to an address in memory of ours
         self.select(None)
         self._port.forget(self)
         handler, self.handler = self.handler, NOBODY
         handler.closed(reason)
+        for stream in self._streams:
+            stream.close()
         self.dtls = None
 
     def select(self, path: Path | None) -> None:
         """Send to this path from now on; to nobody where it is None."""
         self.selected = path
         self.link = path if isinstance(path, TcpLink) else None
-        self._wire = self.link if self.link or path is None else socket_address(self._port.sock.family, path)
+        if path is not None and self.link is None:
+            self._name.write(self._port.sock.family, path)
         for stream in self._streams:
             self._point(stream)
 
@@ -180,9 +185,8 @@ class Peer:
             self.close("dtls")
 
     def _point(self, stream: SendStream) -> None:
-        stream.session = self._session
-        stream.address = self._wire if self.connected and not self.away else None
-        stream.link = self.link
+        reachable = self.connected and self.selected is not None and not self.away
+        stream.point(self._session, self._name.at if reachable else None, self.link)
 
     def _send(self, datagram: bytes) -> None:
         if self.selected is not None:

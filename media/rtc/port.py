@@ -57,12 +57,17 @@ class PortCounters:
 class MediaPort:
     """Both sockets, the sessions behind them and the batch of packets on their way out."""
 
-    def __init__(self, sock: socket.socket, listening: socket.socket, clock: Callable[[], float]) -> None:
-        """`sock` is bound over UDP, `listening` listens on the same number over TCP; `clock` gives seconds."""
+    def __init__(
+        self, sock: socket.socket, listening: socket.socket, clock: Callable[[], float], viewers: int = 64
+    ) -> None:
+        """`sock` is bound over UDP, `listening` listens on the same number over TCP; `clock` gives seconds.
+
+        For so many `viewers` the egress loop has tables; more are served one by one.
+        """
         self.sock = sock
         self.tcp = TcpDoor(listening, clock, self._arrived, self._lost)
         self.counters = PortCounters()
-        self.batch = Batch(sock)
+        self.batch = Batch(sock, viewers)
         self.clock = clock
         self.number = sock.getsockname()[1]
         self._peers: dict[Peer, None] = {}

@@ -12,10 +12,14 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
 import cffi
+import numpy as np
 import pylibsrtp
+
+from media.cc.books import HISTORY, MASK
+from media.rtc.crowd import STREAMS_PER_VIEWER, Crowd, Lane, Ledgers, Link, SendStream, Streams
 
 SLOTS = 512
 SLOT_BYTES = 1536
@@ -27,6 +31,24 @@ NUMBERED_HEADER = "!BBHIIIBHx"
 """The same with a header extension of one element (RFC 8285 4.2): mark and length, id, number, padding."""
 ONE_ELEMENT = 0xBEDE0001
 RTP_VERSION_2 = 0x80
+HEAD = np.dtype(
+    [
+        ("first", ">u1"),
+        ("kind", ">u1"),
+        ("sequence", ">u2"),
+        ("timestamp", ">u4"),
+        ("ssrc", ">u4"),
+        ("extensions", ">u4"),
+        ("element", ">u1"),
+        ("number", ">u2"),
+        ("zero", ">u1"),
+    ]
+)
+"""NUMBERED_HEADER by columns."""
+MANY = 10
+"""So many streams are written faster by columns than one after the other (docs/fanout.md)."""
+NAME_BYTES = 28
+"""A sockaddr_in6; sockaddr_in has 16."""
 EXTENDED = 0x10
 WIRE_OVERHEAD_BYTES = 38
 """IPv4 (20), UDP (8) and the tag of AES128-CM-SHA1-80 (10): what a packet weighs on the link beyond its RTP part."""
@@ -46,69 +68,6 @@ _os.cdef(
 _libc = _os.dlopen(None)
 
 
-class Link(Protocol):
-    """A path that is no address of the UDP socket: a TCP connection with a queue of its own."""
-
-    def take(self, packet: bytes, urgent: bool) -> None: ...
-    def flush(self) -> None: ...
-
-
-class Flow(Protocol):
-    """One viewer's rate control as the loop sees it.
-
-    `credit` is in bytes on the wire; `refill` lets it grow up to now and returns it. `sent` notes a packet of so
-    many bytes and returns its transport-wide number.
-    """
-
-    credit: float
-    sent: Callable[[int, float], int]
-
-    def refill(self, now_s: float) -> float: ...
-
-
-class SendStream:
-    """One RTP stream to one peer: what differs between viewers of the same packet, and where it goes.
-
-    `sequence_delta` and `timestamp_delta` are added to the room's numbers (mod 2^16 and 2^32). `address` is a sockaddr,
-    or the same as `link` where the path is one; an `urgent` stream (voice) overtakes the others there.
-    """
-
-    __slots__ = (
-        "address",
-        "behind",
-        "cursor",
-        "extension",
-        "first",
-        "flow",
-        "link",
-        "octets",
-        "packets",
-        "payload_type",
-        "sequence_delta",
-        "session",
-        "ssrc",
-        "timestamp_delta",
-        "urgent",
-    )
-
-    def __init__(self, ssrc: int, payload_type: int, urgent: bool = False) -> None:
-        self.ssrc = ssrc
-        self.urgent = urgent
-        self.payload_type = payload_type
-        self.sequence_delta = 0
-        self.timestamp_delta = 0
-        self.packets = 0
-        self.octets = 0
-        self.session: object = None
-        self.address: object = None
-        self.link: Link | None = None
-        self.flow: Flow | None = None
-        self.extension = 0
-        self.behind = False
-        self.cursor = 0
-        self.first = 0
-
-
 @dataclass(slots=True)
 class EgressCounters:
     """What left the socket and what did not, in packets and bytes (UDP payload) since the start.
@@ -125,6 +84,17 @@ class EgressCounters:
     dropped_srtp: int = 0
 
 
+class _Packet(NamedTuple):
+    """One packet as the room has it; `first` and `mark` are the bits of its first two bytes that are alike for all."""
+
+    sequence: int
+    timestamp: int
+    first: int
+    mark: int
+    body: bytes
+    now_s: float
+
+
 @functools.cache
 def _writer(header: str, body_bytes: int) -> Callable[..., None]:
     """Return what writes header and body at one go; there are as many as there are lengths of packets."""
@@ -136,16 +106,27 @@ def srtp_handle(session: pylibsrtp.Session) -> object:
     return session._srtp[0]
 
 
-def socket_address(family: int, address: tuple) -> object:
-    """Return a `sockaddr` in memory of its own for an (ip, port, …) as `recvfrom` gave it."""
+def socket_address(family: int, address: tuple) -> bytes:
+    """Return the `sockaddr` of an (ip, port, …) as `recvfrom` gave it."""
     port = struct.pack("!H", address[1])
     if family == socket.AF_INET6:
         flow, scope = (*address, 0, 0)[2:4]
         raw = struct.pack("=H", family) + port + struct.pack("!I", flow)
-        raw += socket.inet_pton(family, address[0].partition("%")[0]) + struct.pack("=I", scope)
-    else:
-        raw = struct.pack("=H", family) + port + socket.inet_pton(family, address[0]) + bytes(8)
-    return _os.new("char[]", raw)
+        return raw + socket.inet_pton(family, address[0].partition("%")[0]) + struct.pack("=I", scope)
+    return struct.pack("=H", family) + port + socket.inet_pton(family, address[0]) + bytes(8)
+
+
+class Name:
+    """A peer's sockaddr in memory that stays where it is when the address changes; `at` is where."""
+
+    def __init__(self) -> None:
+        self._memory = _os.new("char[]", NAME_BYTES)
+        self.at = int(_os.cast("uintptr_t", self._memory))
+
+    def write(self, family: int, address: tuple) -> None:
+        """Take another address: what waits in the batch goes there."""
+        raw = socket_address(family, address)
+        _os.buffer(self._memory)[: len(raw)] = raw
 
 
 class Batch:
@@ -153,10 +134,14 @@ class Batch:
 
     Drop policy: what a full socket buffer refuses is dropped and counted. Waiting would hold up everybody's voice for
     one burst; retransmission repairs the rest.
+
+    `table` and `ledgers` are the columns of all viewers' streams and accounts (media/rtc/crowd.py).
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, viewers: int = 64) -> None:
         self.counters = EgressCounters()
+        self.table = Streams(viewers * STREAMS_PER_VIEWER)
+        self.ledgers = Ledgers(viewers)
         self._fd = sock.fileno()
         self._count = 0
         self._memory = _ffi.new("char[]", SLOTS * SLOT_BYTES)
@@ -164,11 +149,15 @@ class Batch:
         whole = memoryview(_ffi.buffer(self._memory))
         self._slots = [self._memory + i * SLOT_BYTES for i in range(SLOTS)]
         self._views = [whole[i * SLOT_BYTES : (i + 1) * SLOT_BYTES] for i in range(SLOTS)]
-        self._length = _ffi.new("int *")
+        self._bytes = np.frombuffer(whole, np.uint8).reshape(SLOTS, SLOT_BYTES)
+        heads = np.ndarray(SLOTS, HEAD, whole, strides=(SLOT_BYTES,))
+        self._heads = tuple(heads[field] for field in HEAD.names)
+        lengths = _ffi.new("int[]", SLOTS)
+        self._length_at = [lengths + i for i in range(SLOTS)]
+        self._lengths = np.frombuffer(_ffi.buffer(lengths), np.intc)
+        self._length = memoryview(self._lengths)
         self._iovecs = _os.new("struct iovec[]", SLOTS)
         self._messages = _os.new("struct mmsghdr[]", SLOTS)
-        self._names: list[object] = [None] * SLOTS
-        self._sizes = [0] * SLOTS
         self._links: set[Link] = set()
         name_bytes = 28 if sock.family == socket.AF_INET6 else 16
         for i in range(SLOTS):
@@ -177,8 +166,10 @@ class Batch:
             header.msg_namelen = name_bytes
             header.msg_iov = _os.addressof(self._iovecs, i)
             header.msg_iovlen = 1
-        self._iovec_at = [self._iovecs[i] for i in range(SLOTS)]
-        self._header_at = [self._messages[i].msg_hdr for i in range(SLOTS)]
+        self._sizes = _column(self._iovecs, "struct iovec", "iov_len")
+        self._names = _column(self._messages, "struct mmsghdr", "msg_hdr", "msg_name")
+        # Single numbers are written faster through these than through cffi or numpy.
+        self._size_at, self._name_at = memoryview(self._sizes), memoryview(self._names)
 
     def fan_out(
         self,
@@ -194,25 +185,104 @@ class Batch:
         """Queue one packet for every stream: `body` is what follows the header (RFC 3550 5.1, no CSRC).
 
         `sequence` is the room's number. A `paced` packet waits where others wait already or where credit is used up.
-        The loop is the hottest of the process: names are local, nothing is allocated.
+        Where many streams have one source, those that are alike are written by columns.
         """
-        length_bytes = len(body)
-        if length_bytes > MAX_BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             self.counters.dropped_srtp += 1
             return
-        plain_bytes, numbered_bytes = length_bytes + 12, length_bytes + 20
-        wire_bytes = numbered_bytes + WIRE_OVERHEAD_BYTES
         first = RTP_VERSION_2 | (0x20 if padding else 0)
+        packet = _Packet(sequence, timestamp, first, 0x80 if marker else 0, body, now_s)
+        if type(streams) is Crowd and len(streams) >= MANY:
+            lane = streams.lane(self.table)
+            if len(lane.alike) >= MANY:
+                streams = lane.others
+                if paced:
+                    lane = self._with_credit(lane, packet)
+                for begin in range(0, len(lane.alike), SLOTS):
+                    self._many(lane, begin, packet)
+        if streams:
+            self._each(streams, packet, paced)
+
+    def _with_credit(self, lane: Lane, packet: _Packet) -> Lane:
+        """Return those of a lane who may have a picture's packet now; the others wait from here on."""
+        waits = self.table.behind[lane.rows]
+        short = self.ledgers.purses[lane.books] < 0
+        short &= ~waits
+        if short.any():
+            for index in np.flatnonzero(short).tolist():
+                stream = lane.alike[index]
+                if stream.flow.refill(packet.now_s) < 0:
+                    stream.behind, stream.cursor = True, packet.sequence
+                    waits[index] = True
+        return lane.without(waits) if waits.any() else lane
+
+    def _many(self, lane: Lane, begin: int, packet: _Packet) -> None:
+        """Queue one packet for SLOTS streams of a lane at most, from the one at `begin` on: column by column."""
+        rows, books = lane.rows[begin : begin + SLOTS], lane.books[begin : begin + SLOTS]
+        count, body_bytes, table = len(rows), len(packet.body), self.table
+        if self._count + count > SLOTS:
+            self.flush()
+        i = self._count
+        end = i + count
+        plain_bytes = body_bytes + HEAD.itemsize
+        numbers = self._note_sent(books, plain_bytes + WIRE_OVERHEAD_BYTES, packet.now_s)
+        firsts, kinds, sequences, timestamps, ssrcs, marks, elements, sent, zeros = self._heads
+        firsts[i:end] = packet.first | EXTENDED
+        kinds[i:end] = table.payload_type[rows] | packet.mark
+        sequences[i:end] = table.sequence_delta[rows] + np.uint16(packet.sequence & 0xFFFF)
+        timestamps[i:end] = table.timestamp_delta[rows] + np.uint32(packet.timestamp & 0xFFFFFFFF)
+        ssrcs[i:end] = table.ssrc[rows]
+        marks[i:end] = ONE_ELEMENT
+        elements[i:end] = table.extension[rows]
+        sent[i:end] = numbers
+        zeros[i:end] = 0
+        self._bytes[i:end, HEAD.itemsize : plain_bytes] = np.frombuffer(packet.body, np.uint8)
+        self._lengths[i:end] = plain_bytes
+        failed = list(
+            map(_lib.srtp_protect, lane.sessions[begin : begin + SLOTS], self._slots[i:end], self._length_at[i:end])
+        )
+        table.packets[rows] += 1
+        table.octets[rows] += body_bytes
+        self._names[i:end] = table.name[rows]
+        if any(failed):
+            end = self._close_ranks(i, failed)
+        self._sizes[i:end] = self._lengths[i:end]
+        self._count = end
+
+    def _note_sent(self, books: np.ndarray, wire_bytes: int, now_s: float) -> np.ndarray:
+        """Write one packet into these books as `Books.sent` does, and take it out of the purses; return its numbers."""
+        ledgers = self.ledgers
+        numbers = ledgers.next[books]
+        places = (numbers & MASK) + books * HISTORY
+        ledgers.in_flight[books] += wire_bytes - ledgers.all_sizes[places].astype(np.int64)
+        ledgers.all_sizes[places] = wire_bytes
+        ledgers.all_times[places] = now_s
+        ledgers.next[books] = numbers + 1
+        ledgers.purses[books] -= wire_bytes
+        return (numbers & 0xFFFF).astype(np.uint16)
+
+    def _close_ranks(self, begin: int, failed: list[int]) -> int:
+        """Leave out of the slots from `begin` on those that could not be encrypted; return the end of what is left."""
+        good = begin + np.flatnonzero(np.array(failed) == 0)
+        self.counters.dropped_srtp += len(failed) - len(good)
+        end = begin + len(good)
+        self._bytes[begin:end], self._lengths[begin:end] = self._bytes[good], self._lengths[good]
+        self._names[begin:end] = self._names[good]
+        return end
+
+    def _each(self, streams: Iterable[SendStream], packet: _Packet, paced: bool) -> None:
+        """Queue one packet for one stream after the other, whatever they are like. Hot too: names are local."""
+        sequence, timestamp, first, mark, body, now_s = packet
+        length_bytes = len(body)
+        plain_bytes, numbered_bytes = length_bytes + 12, length_bytes + HEAD.itemsize
+        wire_bytes = numbered_bytes + WIRE_OVERHEAD_BYTES
         extended = first | EXTENDED
-        mark = 0x80 if marker else 0
-        views, slots, names = self._views, self._slots, self._names
-        iovecs, headers, length, sizes = self._iovec_at, self._header_at, self._length, self._sizes
+        views, slots, lengths, length = self._views, self._slots, self._length_at, self._length
         pack, pack_numbered = _writer(RTP_HEADER, length_bytes), _writer(NUMBERED_HEADER, length_bytes)
         protect = _lib.srtp_protect
         i = self._count
         for stream in streams:
-            address = stream.address
-            if address is None:
+            if stream.name is None:
                 continue
             flow = stream.flow
             if flow is not None:
@@ -244,25 +314,19 @@ class Batch:
                     flow.sent(wire_bytes, now_s),
                     body,
                 )
-                length[0] = numbered_bytes
+                length[i] = numbered_bytes
             else:
                 pack(view, 0, first, stream.payload_type | mark, number, stamp, stream.ssrc, body)
-                length[0] = plain_bytes
-            if protect(stream.session, slots[i], length):
+                length[i] = plain_bytes
+            if protect(stream.session, slots[i], lengths[i]):
                 self.counters.dropped_srtp += 1
                 continue
             stream.packets += 1
             stream.octets += length_bytes
             if stream.link is not None:
-                self._hand_over(stream.link, view, length[0], stream.urgent)
+                self._hand_over(stream.link, view, length[i], stream.urgent)
                 continue
-            size = length[0]
-            # A slot often has the length and address of before; to write through cffi costs more than to look.
-            if sizes[i] != size:
-                sizes[i] = iovecs[i].iov_len = size
-            # The list keeps the sockaddr alive until the batch has left: the peer may move in the meantime.
-            if names[i] is not address:
-                names[i] = headers[i].msg_name = address
+            self._size_at[i], self._name_at[i] = length[i], stream.name
             i += 1
         self._count = i
 
@@ -272,8 +336,8 @@ class Batch:
         self._links.add(link)
         self.counters.linked += 1
 
-    def rtcp(self, session: object, address: object, data: bytes, link: Link | None = None) -> None:
-        """Queue one RTCP compound packet, encrypted for the peer, whose path is an address or a link."""
+    def rtcp(self, session: object, name: int, data: bytes, link: Link | None = None) -> None:
+        """Queue one RTCP compound packet, encrypted for the peer whose sockaddr stands at `name`, or over a link."""
         if len(data) > MAX_BODY_BYTES:
             self.counters.dropped_srtp += 1
             return
@@ -281,15 +345,14 @@ class Batch:
             self.flush()
         i = self._count
         self._views[i][: len(data)] = data
-        self._length[0] = len(data)
-        if _lib.srtp_protect_rtcp(session, self._slots[i], self._length):
+        self._length[i] = len(data)
+        if _lib.srtp_protect_rtcp(session, self._slots[i], self._length_at[i]):
             self.counters.dropped_srtp += 1
             return
         if link is not None:
-            self._hand_over(link, self._views[i], self._length[0], urgent=True)
+            self._hand_over(link, self._views[i], self._length[i], urgent=True)
             return
-        self._sizes[i] = self._iovec_at[i].iov_len = self._length[0]
-        self._names[i] = self._header_at[i].msg_name = address
+        self._size_at[i], self._name_at[i] = self._length[i], name
         self._count = i + 1
 
     def flush(self) -> None:
@@ -305,7 +368,7 @@ class Batch:
             counters.batches += 1
             if done > 0:
                 counters.packets += done
-                counters.bytes += sum(self._sizes[sent : sent + done])
+                counters.bytes += int(self._sizes[sent : sent + done].sum())
                 sent += done
                 continue
             if _os.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
@@ -314,3 +377,10 @@ class Batch:
             # The first of the rest cannot be sent (no route, refused by a filter): skip it alone.
             counters.dropped_unreachable += 1
             sent += 1
+
+
+def _column(structs: object, kind: str, *fields: str) -> np.ndarray:
+    """Return one 64-bit field of an array of C structs as a column."""
+    whole = np.frombuffer(_os.buffer(structs), np.uint8)
+    at, step = _os.offsetof(kind, *fields), _os.sizeof(kind)
+    return np.ndarray(SLOTS, np.uint64, whole, at, (step,))

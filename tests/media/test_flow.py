@@ -11,7 +11,8 @@ from media import twcc
 from media.cc.estimator import PROBE_MARGIN
 from media.cc.prober import PACKETS
 from media.flow import BURST_BYTES, DEBT_S, OPENING_S, PADDING_BYTES, REST_S, Flow
-from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, SendStream, srtp_handle
+from media.rtc.crowd import SendStream
+from media.rtc.srtp import WIRE_OVERHEAD_BYTES, Batch, srtp_handle
 from rules.rungs import Mode, Rung, Voice
 
 VOICE = Voice(24_000, 19_000)
@@ -121,17 +122,16 @@ def stream(flow: Flow) -> tuple[SendStream, pylibsrtp.Session]:
     policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
     session = pylibsrtp.Session(policy)
     made = SendStream(7, 96)
-    made.session, made.address = srtp_handle(session), object()
-    made.flow, made.extension = flow, 3 << 4 | 1
+    made.point(srtp_handle(session), 1, None)
+    made.account(flow, 3 << 4 | 1)
     return made, session
 
 
-def test_pictures_wait_where_credit_is_used_up_and_voice_never(monkeypatch, batch: Batch) -> None:
+def test_pictures_wait_where_credit_is_used_up_and_voice_never(batch: Batch) -> None:
     """A burst goes out up to one packet beyond the credit; the rest waits from there on; voice is sent on debt."""
     flow = Flow(0.0)
     picture, keep = stream(flow)
     voice, keep_too = stream(flow)
-    monkeypatch.setattr(batch, "_header_at", [type("Header", (), {})() for _ in batch._header_at])
     flow.credit = 700.0
     for number in range(10):
         batch.fan_out(number, 0, False, bytes(440), [picture], 0, 0.0, True)
@@ -142,11 +142,10 @@ def test_pictures_wait_where_credit_is_used_up_and_voice_never(monkeypatch, batc
     assert keep is not keep_too
 
 
-def test_credit_that_has_grown_meanwhile_is_reckoned_when_it_is_needed(monkeypatch, batch: Batch) -> None:
+def test_credit_that_has_grown_meanwhile_is_reckoned_when_it_is_needed(batch: Batch) -> None:
     """A viewer whose credit was used up gets the next picture at once when enough time has passed for it."""
     flow = Flow(0.0)
     picture, keep = stream(flow)
-    monkeypatch.setattr(batch, "_header_at", [type("Header", (), {})() for _ in batch._header_at])
     flow.credit = 0.0
     batch.fan_out(0, 0, False, bytes(440), [picture], 0, 0.0, True)
     batch.fan_out(1, 0, False, bytes(440), [picture], 0, 0.5, True)

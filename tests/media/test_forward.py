@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from media import rtcp
 from media.forward import REPLAY_SPEED, Forwarder, Sending, clocks_of
 from media.ingest import Track
-from media.rtc.srtp import SendStream
+from media.rtc.crowd import SendStream
 from media.rtp import RtpPacket
 
 

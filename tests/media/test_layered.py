@@ -10,7 +10,7 @@ from media.answer import MediaPlan, TrackPlan
 from media.ingest import Track
 from media.layered import CROSSING_S, Layered
 from media.payload import Layer
-from media.rtc.srtp import SendStream
+from media.rtc.crowd import SendStream
 from media.rtp import RtpPacket
 from media.sdp import Codec
 from media.source import Source

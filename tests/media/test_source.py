@@ -6,7 +6,7 @@ import pickle
 
 from media.forward import Forwarder, Sending
 from media.ingest import Track
-from media.rtc.srtp import SendStream
+from media.rtc.crowd import SendStream
 from media.rtp import RtpPacket, newer_stamp
 from media.source import HEADER_BYTES, METER_S, Meter, Source
 from tests.media.test_forward import Sent
@@ -74,7 +74,7 @@ def test_pictures_wait_for_credit_in_order() -> None:
     track = Track("video", 90000)
     forwarder, sending, sent = viewer(track, 3)
     source = Source(track, "AV1", sent, lambda _now_s: None, 0.0)
-    source.streams.append(sending.stream)
+    source.streams.add(sending.stream)
     for number in range(10):
         made = feed(track, number, number == 0, number * 0.04)
         if number == 0:
@@ -98,7 +98,7 @@ def test_a_repaired_packet_goes_to_those_who_have_passed_its_place() -> None:
     for ssrc, first, behind, cursor in ((1, 0, False, 0), (2, 0, True, 2), (3, 3, False, 0)):
         stream = SendStream(ssrc, 45)
         stream.flow, stream.first, stream.behind, stream.cursor = Purse(9), base + first, behind, base + cursor
-        source.streams.append(stream)
+        source.streams.add(stream)
     source.send(feed(track, 2), 0.1)
     assert [stream.ssrc for stream, _, _ in sent.packets] == [1]
 
