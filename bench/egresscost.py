@@ -2,7 +2,7 @@
 
 `python -m bench.egresscost`: a real room with a recorder, a host and a hundred viewers in this process, on real
 sockets and real SRTP, in virtual time: however busy the machine is, the load is the same. Only the handshakes are left
-out, and the event loop, whose wakes and sleeps are measured beside and multiplied.
+out, and the event loop, whose sleeps are measured beside and multiplied: it wakes by the clock alone.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import argparse
 import asyncio
 import gc
 import socket
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,18 +27,16 @@ from bench.fanout_sdp import PICTURE_PT, VOICE_PT, Local, offer, read
 from media import rtcp, twcc
 from media.__main__ import YOUNG_OBJECTS
 from media.rtc.dtls import DtlsPeer, Identity
-from media.rtc.port import MediaPort
+from media.rtc.port import READ_S, MediaPort
 from media.rtp import RtpPacket, serialize_rtp
 from media.service import PORT_TICK_S, TICK_S, Service
 from media.viewer import Who
 
 IP, ROOM = "127.0.0.1", "bench"
 FEEDBACK_S, REPORT_S, CONSENT_S = 1 / 3.8, 1.0, 2.4
-STEP_S = 0.005
 KEYFRAME_EACH = 300
 KEY = bytes(range(30))
-WAKES = 500
-SENDER = f"import os, time\nfor _ in range({WAKES}): time.sleep(0.002); os.write(1, b'x')"
+SLEEPS = 500
 
 
 class Clock:
@@ -206,17 +203,17 @@ class Stage:
         peer = self.room.resource(created.resource).peer
         peer.dtls = Keyed(self.identity)
         end.socket.send(end.check())
-        self.port._readable()
+        self.port._read()
         peer.dtls_changed(self.clock.now_s)
 
     def run(self, seconds: float) -> None:
         """Let virtual time pass, pass of the pacer by pass."""
         clock, end_s = self.clock, self.clock.now_s + seconds
-        read = clock.wrap("reading the socket", self.port._readable)
+        read = clock.wrap("reading the socket", self.port._read)
         room_tick = clock.wrap("room's tick", self.room.tick)
         port_tick = clock.wrap("port's tick", self.port.tick)
         while clock.now_s < end_s:
-            clock.now_s += STEP_S
+            clock.now_s += READ_S
             self._say(read)
             if clock.now_s - self._tick_s >= TICK_S - 1e-9:
                 self._tick_s = clock.now_s
@@ -228,13 +225,13 @@ class Stage:
                 self._drain()
 
     def _say(self, read: Callable[[], None]) -> None:
-        """Let host and viewers send what is due; each datagram wakes the port."""
-        for send in (self._host_packets, self._viewers_datagrams):
-            for _ in send():
-                read()
-                self._drain()
+        """Let host and viewers send what is due, and the port read it."""
+        self._host_packets()
+        self._viewers_datagrams()
+        read()
+        self._drain()
 
-    def _viewers_datagrams(self) -> Iterator[None]:
+    def _viewers_datagrams(self) -> None:
         for end in self.ends:
             for index, (each_s, make) in enumerate(INPUTS):
                 if end.due[index] <= self.clock.now_s:
@@ -242,7 +239,6 @@ class Stage:
                     data = make(end)
                     if data is not None:
                         end.socket.send(data)
-                        yield
 
     def _sorted(self, take: Callable) -> Callable:
         """Return the port's way to take a datagram, counted by the datagram's kind."""
@@ -259,20 +255,20 @@ class Stage:
         for end in self.ends:
             end.drain(self.clock.now_s)
 
-    def _host_packets(self) -> Iterator[None]:
+    def _host_packets(self) -> None:
         load, since_s = self.load, self.clock.now_s - self.begin_s
         while self.sent[0] * load.voice_ms / 1000 <= since_s:
             number = self.sent[0]
             self.sent[0] += 1
             payload = b"\x78" * load.voice_bytes
-            yield self._put(RtpPacket(VOICE_PT, number + 1000, number * load.voice_ms * 48, 1, payload, number == 0))
+            self._put(RtpPacket(VOICE_PT, number + 1000, number * load.voice_ms * 48, 1, payload, number == 0))
         while self.sent[1] / load.pictures_per_s <= since_s:
             number = self.sent[1]
             self.sent[1] += 1
             head = VP8_DESCRIPTOR + (VP8_DELTA if number % KEYFRAME_EACH else VP8_KEYFRAME)
             payload = head + bytes(load.picture_bytes - len(head))
             timestamp = number * 90_000 // load.pictures_per_s
-            yield self._put(RtpPacket(PICTURE_PT, number + 1000, timestamp, 2, payload, True))
+            self._put(RtpPacket(PICTURE_PT, number + 1000, timestamp, 2, payload, True))
 
     def _put(self, packet: RtpPacket) -> None:
         self.host.socket.send(self.host.srtp.protect(serialize_rtp(packet)))
@@ -283,33 +279,12 @@ class Stage:
         return sum(end.packets for end in self.ends)
 
 
-async def loop_costs() -> tuple[float, float]:
-    """Return what the event loop takes to wake for one datagram, and for one sleep, in seconds."""
-    loop = asyncio.get_running_loop()
-    ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ours.setblocking(False)
-    done, left = asyncio.Event(), WAKES
-
-    def readable() -> None:
-        nonlocal left
-        ours.recv(16)
-        left -= 1
-        if left <= 0:
-            loop.remove_reader(ours.fileno())
-            done.set()
-
-    sender = await asyncio.create_subprocess_exec(sys.executable, "-c", SENDER, stdout=other.fileno())
-    loop.add_reader(ours.fileno(), readable)
+async def sleep_cost_s() -> float:
+    """Return what the event loop takes for one sleep, in seconds."""
     begun_s = time.thread_time()
-    await done.wait()
-    wake_s = (time.thread_time() - begun_s) / WAKES
-    await sender.wait()
-    ours.close()
-    other.close()
-    begun_s = time.thread_time()
-    for _ in range(WAKES):
+    for _ in range(SLEEPS):
         await asyncio.sleep(0.001)
-    return wake_s, (time.thread_time() - begun_s) / WAKES
+    return (time.thread_time() - begun_s) / SLEEPS
 
 
 def main() -> None:
@@ -331,10 +306,10 @@ def main() -> None:
         packets = stage.packets - before
         rungs = Counter(viewer.rung.name for viewer in stage.room.viewers.values())
         print(f"{packets / args.seconds / args.viewers:.1f} packets a second and viewer; rungs {dict(rungs)}")
-        wake_s, sleep_s = asyncio.run(loop_costs())
+        sleep_s = asyncio.run(sleep_cost_s())
         parts, calls = stage.clock.parts, stage.clock.calls
         calls["event loop"] = calls["reading the socket"] + calls["room's tick"]
-        parts["event loop"] = calls["reading the socket"] * wake_s + calls["room's tick"] * sleep_s
+        parts["event loop"] = calls["event loop"] * sleep_s
         for part, spent_s in sorted(parts.items(), key=lambda item: -item[1]):
             each = spent_s * 1e6 / max(1, calls[part])
             print(f"{part:32} {spent_s * 1e6 / packets:7.2f} us a packet {calls[part]:8} times {each:8.1f} us")

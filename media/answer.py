@@ -1,6 +1,6 @@
 """Pure: write answers (RFC 8829 5.3) of a lite agent with one transport, for a host (WHIP) and for a viewer (WHEP).
 
-Only what is built is agreed to: one header extension (transport-wide numbers), no data channel, one voice, one picture.
+Only what is built is agreed to: few header extensions, no data channel, one voice, one picture.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from media import patience
 from media.payload import dependency
 from media.sdp import Codec, Offer, SdpError, Section
 
@@ -15,7 +16,7 @@ VIDEO_ORDER = ("AV1", "VP9", "H264", "VP8")
 """The cheapest in bits first (docs/live-plane.md)."""
 ENCODED = ("AV1", "VP8")
 """What the server encodes low rungs in (media/lowrung), the better first."""
-CNAME = "tropa"
+CNAME = "path"
 HOST_PICTURE_AS_KBPS = 300
 """`b=AS` of a host's picture section: with voice and headers three quarters of a good school link of 512 kbit/s. More
 would hardly be seen at 640x360, and all of it stands in the queue for a moment when a link falls."""
@@ -30,7 +31,7 @@ SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 VIEWER_FEEDBACK_AS_KBPS = 48
 """`b=AS` of a viewer's picture section: Chromium sizes its transport-cc feedback by it, 4.2 a second and 3 kbit/s
 upwards at this value instead of 16 and 9 (docs/rate-control.md). It does not bound what is received."""
-VIEWER_VOICE = "minptime=10;useinbandfec=1"
+VIEWER_VOICE = "useinbandfec=1"
 VIEWER_VOICE_LAST = f"{VIEWER_VOICE};x-google-max-bitrate={VIEWER_FEEDBACK_AS_KBPS}"
 """The same for a voice section behind that of the picture: of two the last counts."""
 AV1_DEFAULTS = {"level-idx": "5", "profile": "0", "tier": "0"}
@@ -85,6 +86,8 @@ class TrackPlan:
     """Whether the viewer may send REMB, as one who cannot tell of arrivals."""
     send_time: int | None = None
     """The number of the header extension for abs-send-time, which goes with REMB."""
+    patience: int | None = None
+    """The number of the header extension by which a viewer's player is asked to wait, None where it is not agreed."""
     more: tuple[Codec, ...] = ()
     """Other codecs that we may send in mid-stream, for pictures that the server encodes."""
 
@@ -142,6 +145,8 @@ def plan_viewer(offer: Offer, video: Codec | None) -> MediaPlan:
         picture = _first(offer, "video", lambda s: s.receives, lambda s: _video(s, order, video))
     if picture is not None:
         section = offer.sections[picture.section]
+        if picture.transport_cc is not None:
+            picture = replace(picture, patience=section.extension_id(patience.URI))
         # One is enough: on 32 kbit/s a second packet of the answer holds the voice up by 0.4 s.
         encoded = next((codec for name in ENCODED if (codec := _video(section, (name,), video)) is not None), None)
         if encoded is not None and encoded.name != picture.codec.name:
@@ -244,7 +249,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
     sections = []
     for index, section in enumerate(offer.sections):
         if plan.audio is not None and plan.audio.section == index:
-            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} voice", *_congestion(plan.audio), *_remb(plan.audio)]
+            extra = [*_source(ssrcs["audio"]), f"a=msid:{CNAME} v", *_congestion(plan.audio), *_remb(plan.audio)]
             wishes = VIEWER_VOICE_LAST if plan.video is None or plan.video.section < index else VIEWER_VOICE
             sections.append(_accepted(section, plan.audio.codec, local, offer, "sendonly", wishes, extra))
         elif plan.video is not None and plan.video.section == index:
@@ -252,7 +257,7 @@ def answer_viewer(offer: Offer, plan: MediaPlan, local: LocalTransport, ssrcs: d
             codec, extra = plan.video.codec, _source(ssrcs["video"])
             if any(c.rtx is not None for c in plan.video.codecs):
                 extra = [f"a=ssrc-group:FID {ssrcs['video']} {ssrcs['rtx']}", *extra, *_source(ssrcs["rtx"])]
-            extra += [f"a=msid:{CNAME} picture", *_congestion(plan.video), *_remb(plan.video)]
+            extra += [f"a=msid:{CNAME} p", *_congestion(plan.video), *_remb(plan.video)]
             more = plan.video.more
             lines = _accepted(section, codec, local, offer, "sendonly", _own_parameters(codec), extra, more)
             agreed = plan.video.transport_cc is not None
@@ -268,6 +273,7 @@ def _congestion(track: TrackPlan) -> list[str]:
         return []
     return [
         f"a=extmap:{track.transport_cc} {TRANSPORT_CC_URI}",
+        *([] if track.patience is None else [f"a=extmap:{track.patience} {patience.URI}"]),
         *(f"a=rtcp-fb:{codec.payload_type} transport-cc" for codec in track.codecs),
     ]
 
@@ -314,7 +320,7 @@ def _session(offer: Offer, local: LocalTransport, sections: list[list[str]]) -> 
     """Put the answer together; candidates stand once, in the section that carries the bundle (RFC 8843 7.1.3)."""
     accepted = [i for i, lines in enumerate(sections) if lines[0].split(" ", 2)[1] != "0"]
     agreed = [offer.sections[i].mid for i in accepted if offer.sections[i].bundled]
-    head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
+    head = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=ice-lite"]
     if agreed:
         head.append("a=group:BUNDLE " + " ".join(agreed))
     for index in accepted:

@@ -23,7 +23,7 @@ REPORT_INTERVAL_S = 2.0
 FIRST_REPORTS_S = 0.5
 MAX_RTT_S = 5.0
 ECHOES_KEPT = 8
-SDES_CNAME = b"tropa"
+SDES_CNAME = b"path"
 RUNS_KEPT = 32
 """Stretches of numbers in which a viewer's request is looked for."""
 PADDING_LONGEST_BYTES = 255
@@ -113,6 +113,8 @@ class Forwarder:
         self.video = video
         self.rtt_s = 0.1
         self.repeats = 0
+        self.voice_asked = 0
+        """How many packets of voice have been asked for again."""
         self.fraction_lost = 0.0
         self._batch = batch
         self.repair = repair
@@ -250,6 +252,8 @@ class Forwarder:
         for kind, sending in (("audio", self.audio), ("video", self.video)):
             if sending is None or sending.stream.ssrc != media_ssrc:
                 continue
+            if kind == "audio":
+                self.voice_asked += len(lost)
             head = self._head(kind)
             for sequence in lost[:REPEATS_PER_REQUEST]:
                 found = sending.find(sequence, head)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from media import draw, keyframes, rtcp, twcc
+from media import draw, keyframes, patience, rtcp, twcc
 from media.answer import ENCODED, LocalTransport, MediaPlan, answer_viewer
 from media.cc.told import Told
 from media.flow import Flow
@@ -66,6 +66,7 @@ class Viewer:
         self._ask_keyframe = ask_keyframe
         self._waiting_since_s: float | None = None
         self._pli_s: float | None = None
+        self._patient = False
         self._rest = keyframes.Rest()
         self._began_s = 0.0
         self._batch = port.batch
@@ -365,6 +366,7 @@ class Viewer:
             match packet:
                 case rtcp.Nack():
                     self.forwarder.repeat(packet.media_ssrc, packet.lost, now_s)
+                    self._ask_patience()
                 case rtcp.TransportFeedback():
                     self._feedback(rtcp.serialize(packet), now_s)
                 case rtcp.Pli() | rtcp.Fir():
@@ -377,6 +379,16 @@ class Viewer:
                         self.forwarder.reported(block, now_s)
                         if self.told is not None:
                             self.told.on_report(block, self.forwarder.carried, now_s)
+
+    def _ask_patience(self) -> None:
+        """Ask the player, once, to wait for repeats of the voice where they take long."""
+        number = None if self.plan.video is None or self.flow is None else self.plan.video.patience
+        if number is None or self._patient or not self.picture.extension:
+            return
+        delay_s = patience.needed_s(self.forwarder.voice_asked, self.forwarder.rtt_s)
+        if delay_s is not None:
+            self._patient = True
+            self.picture.ask_patience(patience.element(number, delay_s), patience.PACKETS)
 
     def _feedback(self, data: bytes, now_s: float) -> None:
         """Take arrivals in; browsers send them in a datagram of their own (RFC 5506)."""

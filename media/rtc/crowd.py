@@ -124,6 +124,8 @@ class SendStream:
         "flow",
         "link",
         "name",
+        "patience",
+        "patience_left",
         "payload_type",
         "row",
         "sequence_delta",
@@ -151,6 +153,8 @@ class SendStream:
         self.cursor = 0
         self.first = 0
         self.crowd: Crowd | None = None
+        self.patience = b""
+        self.patience_left = 0
         self.sequence_delta = self.timestamp_delta = 0
         table.ssrc[row] = ssrc
         self.number(0)
@@ -174,6 +178,17 @@ class SendStream:
         self.flow = flow
         self.extension = self.table.extension[self.row] = extension
         self._changed()
+
+    def ask_patience(self, element: bytes, packets: int) -> None:
+        """Put this element of four bytes beside the number of so many packets."""
+        self.patience, self.patience_left = element, packets
+        self._changed()
+
+    def asked_patience(self) -> None:
+        """Note that a packet with the element has gone out."""
+        self.patience_left -= 1
+        if not self.patience_left:
+            self._changed()
 
     def point(self, session: object, name: int | None, link: Link | None) -> None:
         """Encrypt by this session and send there."""
@@ -201,6 +216,7 @@ class SendStream:
             and self.name is not None
             and self.link is None
             and self.extension & 0xF == NUMBERED
+            and not self.patience_left
         )
 
     @property

@@ -23,13 +23,15 @@ from media.rtc.crowd import STREAMS_PER_VIEWER, Crowd, Lane, Ledgers, Link, Send
 
 SLOTS = 512
 SLOT_BYTES = 1536
-MAX_BODY_BYTES = 1472
+MAX_BODY_BYTES = 1468
 """What fits a slot beside 12 header bytes, the original sequence number of RTX and libsrtp's trailer room."""
 
 RTP_HEADER = "!BBHII"
 NUMBERED_HEADER = "!BBHIIIBHx"
 """The same with a header extension of one element (RFC 8285 4.2): mark and length, id, number, padding."""
-ONE_ELEMENT = 0xBEDE0001
+PATIENT_HEADER = "!BBHIIIBHx4s"
+"""The same with a second element of four bytes."""
+ONE_ELEMENT, TWO_ELEMENTS = 0xBEDE0001, 0xBEDE0002
 RTP_VERSION_2 = 0x80
 HEAD = np.dtype(
     [
@@ -300,7 +302,24 @@ class Batch:
             view = views[i]
             number = (sequence + stream.sequence_delta) & 0xFFFF
             stamp = (timestamp + stream.timestamp_delta) & 0xFFFFFFFF
-            if stream.extension:
+            if stream.patience_left:
+                _writer(PATIENT_HEADER, length_bytes)(
+                    view,
+                    0,
+                    extended,
+                    stream.payload_type | mark,
+                    number,
+                    stamp,
+                    stream.ssrc,
+                    TWO_ELEMENTS,
+                    stream.extension,
+                    flow.sent(wire_bytes + len(stream.patience), now_s),
+                    stream.patience,
+                    body,
+                )
+                length[i] = numbered_bytes + len(stream.patience)
+                stream.asked_patience()
+            elif stream.extension:
                 pack_numbered(
                     view,
                     0,

@@ -14,6 +14,7 @@ from media.flow import Flow
 from media.rtc import srtp
 from media.rtc.crowd import Crowd, Ledgers, SendStream, Streams
 from media.rtc.srtp import Batch, Name, srtp_handle
+from media.rtp import parse_rtp
 
 VIEWERS = 40
 NUMBERED = 3 << 4 | 1
@@ -220,3 +221,18 @@ def test_a_table_that_is_full_leaves_streams_to_themselves() -> None:
     first.close()
     third = SendStream(3, 96, table=table)
     assert (third.table is table, third.packets, first.packets) == (True, 0, 0)
+
+
+def test_a_request_to_wait_stands_beside_the_number_in_a_few_packets(sockets) -> None:
+    """A parser finds both elements; the others of the crowd get what they always get; then all is as before."""
+    one = hall(*sockets)
+    asked = one.streams[4]
+    asked.ask_patience(b"\x52\x03\x8f\xff", 2)
+    found: list[tuple[bytes | None, int]] = []
+    for number in range(3):
+        one.batch.fan_out(number, 0, False, bytes(50), one.crowd, 0, 0.0)
+        heard = [parse_rtp(data) for data in one.heard()]
+        assert len(heard) == VIEWERS
+        assert sum(packet.extension(5) is not None for packet in heard) == (number < 2)
+        found += [(p.extension(5), int.from_bytes(p.extension(3))) for p in heard if p.ssrc == asked.ssrc]
+    assert found == [(b"\x03\x8f\xff", 0), (b"\x03\x8f\xff", 1), (None, 2)]

@@ -163,8 +163,8 @@ def test_answer_to_a_viewer_uses_the_viewer_s_numbers() -> None:
     assert "a=sendonly" in video
     assert "a=ssrc-group:FID 22 33" in video
     sources = [line for line in video if line.startswith("a=ssrc:")]
-    assert sources == ["a=ssrc:22 cname:tropa", "a=ssrc:33 cname:tropa"]
-    assert "a=ssrc:11 cname:tropa" in section(answer, "audio")
+    assert sources == ["a=ssrc:22 cname:path", "a=ssrc:33 cname:path"]
+    assert "a=ssrc:11 cname:path" in section(answer, "audio")
     number = offer.sections[1].extension_id(TRANSPORT_CC_URI)
     assert f"a=extmap:{number} {TRANSPORT_CC_URI}" in video and plan.video.transport_cc == number
     assert video.index("b=AS:48") == video.index("c=IN IP4 0.0.0.0") + 1

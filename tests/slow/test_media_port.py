@@ -323,13 +323,13 @@ async def test_who_reports_and_falls_silent_gets_nothing_until_heard_again(port:
     peers[0].attentive = True
     clock.now_s += AWAY_S - 0.1
     port.tick(clock.now_s)
-    assert [stream.address is None for stream in streams] == [False, False] and port.away == 0
+    assert [stream.name is None for stream in streams] == [False, False] and port.away == 0
     clock.now_s += 0.2
     port.tick(clock.now_s)
-    assert [stream.address is None for stream in streams] == [True, False]
+    assert [stream.name is None for stream in streams] == [True, False]
     assert port.away == 1 and port.sessions == 2
     await callers[0].ask(peers[0].ufrag, peers[0].password)
-    assert streams[0].address is not None and port.away == 0
+    assert streams[0].name is not None and port.away == 0
 
 
 async def test_a_closed_session_is_free_at_once(port: MediaPort) -> None:
