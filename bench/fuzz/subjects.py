@@ -61,9 +61,9 @@ def _twcc(data: bytes) -> None:
 
 def _check(data: bytes) -> None:
     """Do what the port does: parse, then answer; neither may raise, whatever came."""
-    parsed = ice.parse_check(data) if ice.looks_like_stun(data) else None
-    if parsed is not None:
-        ice.respond(parsed[0], packets.PASSWORD, ("192.0.2.1", 40000))
+    request = ice.parse_check(data) if ice.looks_like_stun(data) else None
+    if request is not None:
+        ice.respond(request, packets.PASSWORD, ("192.0.2.1", 40000))
 
 
 def _offer(text: str) -> None:

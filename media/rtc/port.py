@@ -264,18 +264,18 @@ class MediaPort:
 
     def _stun(self, data: bytes, path: Path, now_s: float) -> None:
         self.counters.stun += 1
-        parsed = ice.parse_check(data) if ice.looks_like_stun(data) else None
-        if parsed is None:
+        request = ice.parse_check(data) if ice.looks_like_stun(data) else None
+        if request is None:
             self.counters.drop("stun")
             return
-        message, ufrag = parsed
+        ufrag = request.ufrag
         peer = self._by_ufrag.get(ufrag)
         if peer is None or peer.dtls is None:
             self.counters.drop("ufrag")
             return
         former = peer.former is not None and ufrag == peer.former[0]
         password = peer.former[1] if former else peer.password
-        check = ice.respond(message, password, path.address if isinstance(path, TcpLink) else path)
+        check = ice.respond(request, password, path.address if isinstance(path, TcpLink) else path)
         if check is None:
             self.counters.drop("stun_integrity")
             return
