@@ -60,7 +60,7 @@ ROOMS = {
     ),
     "media/rtc": Room(
         ("media",),
-        ("OpenSSL", "aioice", "aiortc", "cffi", "cryptography", "psutil", "pylibsrtp", "structlog"),
+        ("OpenSSL", "aioice", "aiortc", "cffi", "cryptography", "numpy", "psutil", "pylibsrtp", "structlog"),
     ),
     "media": Room(("rules", "config"), ("aiohttp", "av", "prometheus_client", "redis", "structlog")),
     "workers": Room(("store", "rules", "config"), ("PIL", "av", "celery", "flask", "redis", "sqlalchemy", "structlog")),

@@ -96,6 +96,11 @@ class MediaPort:
         return len(self._peers)
 
     @property
+    def by_clock(self) -> bool:
+        """Whether datagrams are read each READ_S, as many come, and not one by one."""
+        return self._next_reading is not None
+
+    @property
     def away(self) -> int:
         """How many of them are sent nothing as they have fallen silent."""
         return sum(peer.away for peer in self._peers)
@@ -109,7 +114,7 @@ class MediaPort:
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Stop reading, say goodbye to everybody, close the sockets."""
         loop.remove_reader(self.sock.fileno())
-        if self._next_reading is not None:
+        if self.by_clock:
             self._next_reading.cancel()
         for peer in list(self._peers):
             peer.close("shutdown")
@@ -174,7 +179,7 @@ class MediaPort:
     def _readable(self) -> None:
         """Read what has come, now and READ_S later as long as much comes, else when the next datagram does."""
         busy = self._read() >= BUSY_DATAGRAMS
-        by_clock = self._next_reading is not None
+        by_clock = self.by_clock
         self._next_reading = self._loop.call_later(READ_S, self._readable) if busy else None
         if busy and not by_clock:
             self._loop.remove_reader(self.sock.fileno())

@@ -18,7 +18,7 @@ from media.rtc import ice
 from media.rtc.addresses import open_tcp, open_udp
 from media.rtc.framing import PICTURE_AGE_S, Deframer, frame
 from media.rtc.peer import Peer
-from media.rtc.port import AWAY_S, PATH_SILENT_S, MediaPort
+from media.rtc.port import AWAY_S, BUSY_DATAGRAMS, PATH_SILENT_S, MediaPort
 from media.rtc.tcp import MAX_UNKNOWN, UNKNOWN_S
 from media.service import Service
 from media.viewer import Who
@@ -310,6 +310,22 @@ async def test_a_thousand_sessions_cost_no_socket_and_no_task(port: MediaPort, t
     assert port.sessions == 0
     # Fewer descriptors than before are what an earlier test had left.
     assert process.num_fds() <= before[0] and len(asyncio.all_tasks()) == before[1]
+
+
+async def test_many_datagrams_are_read_by_the_clock_and_a_lone_one_when_it_comes(port: MediaPort) -> None:
+    """A handful at once turns the clock on, silence turns it off, and nothing is left unread in either state."""
+    caller = Caller(port)
+    for burst in (5, 4, 1, 1, 6):
+        before = port.counters.received
+        for _ in range(burst):
+            caller.sock.send(bytes(20))
+        async with asyncio.timeout(PATIENCE_S):
+            while port.counters.received < before + burst:
+                await asyncio.sleep(0)
+        assert port.by_clock or burst < BUSY_DATAGRAMS
+        async with asyncio.timeout(PATIENCE_S):
+            while port.by_clock:
+                await asyncio.sleep(0.001)
 
 
 async def test_who_reports_and_falls_silent_gets_nothing_until_heard_again(port: MediaPort, clock: Clock) -> None:
