@@ -8,6 +8,7 @@ import socket
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ from media.rtc import ice
 from media.rtc.addresses import open_tcp, open_udp
 from media.rtc.framing import PICTURE_AGE_S, Deframer, frame
 from media.rtc.peer import Peer
-from media.rtc.port import AWAY_S, BUSY_DATAGRAMS, PATH_SILENT_S, MediaPort
+from media.rtc.port import AWAY_S, PATH_SILENT_S, READ_S, MediaPort
 from media.rtc.tcp import MAX_UNKNOWN, UNKNOWN_S
 from media.service import Service
 from media.viewer import Who
@@ -312,20 +313,52 @@ async def test_a_thousand_sessions_cost_no_socket_and_no_task(port: MediaPort, t
     assert process.num_fds() <= before[0] and len(asyncio.all_tasks()) == before[1]
 
 
-async def test_many_datagrams_are_read_by_the_clock_and_a_lone_one_when_it_comes(port: MediaPort) -> None:
-    """A handful at once turns the clock on, silence turns it off, and nothing is left unread in either state."""
-    caller = Caller(port)
-    for burst in (5, 4, 1, 1, 6):
-        before = port.counters.received
+class Turns:
+    """An event loop that turns when the test says so: what it would call for a readable socket, and later."""
+
+    def __init__(self) -> None:
+        self.readers: dict[int, Callable[[], None]] = {}
+        self.later: Callable[[], None] | None = None
+
+    def add_reader(self, fd: int, call: Callable[[], None]) -> None:
+        """Note whom to call."""
+        self.readers[fd] = call
+
+    def remove_reader(self, fd: int) -> None:
+        """Call nobody any more."""
+        self.readers.pop(fd, None)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> SimpleNamespace:
+        """Note what to call at the next turn of the clock."""
+        assert seconds == READ_S
+        self.later = call
+        return SimpleNamespace(cancel=lambda: None)
+
+
+def test_many_datagrams_are_read_by_the_clock_and_a_lone_one_when_it_comes(clock: Clock) -> None:
+    """A handful at once turns the clock on, fewer turn it off, and nothing is left unread in either state."""
+    number, loop = free_port(), Turns()
+    port = MediaPort(open_udp("127.0.0.1", number), open_tcp("127.0.0.1", number), clock)
+    port.attach(loop)
+    caller, fd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), port.sock.fileno()
+    read = []
+    for burst in (1, 5, 4, 1, 1, 6, 0):
         for _ in range(burst):
-            caller.sock.send(bytes(20))
-        async with asyncio.timeout(PATIENCE_S):
-            while port.counters.received < before + burst:
-                await asyncio.sleep(0)
-        assert port.by_clock or burst < BUSY_DATAGRAMS
-        async with asyncio.timeout(PATIENCE_S):
-            while port.by_clock:
-                await asyncio.sleep(0.001)
+            caller.sendto(bytes(20), ("127.0.0.1", number))
+        call, loop.later = loop.later or loop.readers[fd], None
+        call()
+        read.append((port.counters.received, fd in loop.readers, loop.later is not None))
+    assert read == [
+        (1, True, False),
+        (6, False, True),
+        (10, False, True),
+        (11, True, False),
+        (12, True, False),
+        (18, False, True),
+        (18, True, False),
+    ]
+    caller.close()
+    port.detach(loop)
 
 
 async def test_who_reports_and_falls_silent_gets_nothing_until_heard_again(port: MediaPort, clock: Clock) -> None:
