@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from media import twcc
@@ -202,3 +204,43 @@ def test_what_is_in_flight_is_known():
     assert estimator.in_flight_bytes == 200
     estimator.on_feedback(twcc.Feedback(1, 2, 3, 1, (5.03,)), 2.0)
     assert estimator.in_flight_bytes == 0
+
+
+class OneByOne(Estimator):
+    """An estimator that looks at each packet, whatever the feedback is like."""
+
+    __slots__ = ()
+
+    def _take(
+        self, base: int, arrivals_s: tuple[float | None, ...]
+    ) -> tuple[list[float], int, float, float, int, float]:
+        sizes, times = self.books.span(base, len(arrivals_s))
+        queued_s = self._base[0][1] + self.queue_limit_s if self._base else 1e9
+        return self._take_each(base, arrivals_s, sizes, times, queued_s)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_feedback_read_at_one_go_means_what_it_means_packet_by_packet(seed: int) -> None:
+    """Losses, repeats of feedback, queues that come and go: both ways end in the same estimate and accounts."""
+    chance = random.Random(seed)
+    quick, slow = Estimator(0.0), OneByOne(0.0)
+    now_s, queue_s, told = 0.0, 0.0, 0
+    for number in range(600):
+        now_s += 0.25
+        arrivals: list[float | None] = []
+        for _ in range(chance.randint(1, 30)):
+            size = chance.randint(60, 1200)
+            assert quick.sent(size, now_s) == slow.sent(size, now_s)
+            queue_s = max(0.0, queue_s + chance.uniform(-0.02, 0.025 if number % 50 > 40 else 0.01))
+            lost = number % 7 == 0 and chance.random() < 0.1
+            arrivals.append(None if lost else now_s + 0.04 + queue_s)
+        feedback = twcc.Feedback(1, 2, told & 0xFFFF, number & 0xFF, tuple(arrivals))
+        for _ in range(1 + (number % 11 == 0)):
+            quick.on_feedback(feedback, now_s + 0.1 + queue_s)
+            slow.on_feedback(feedback, now_s + 0.1 + queue_s)
+        told += len(arrivals)
+        for one in (quick, slow):
+            one.tick(now_s)
+        kept = [(e.target_bps, e.reason, e.queue_s, e.loss, e.held, e.in_flight_bytes, e.rtt_s) for e in (quick, slow)]
+        assert kept[0] == kept[1]
+    assert quick.queue_s >= 0 and quick.capacity_bps == slow.capacity_bps
