@@ -188,7 +188,6 @@ class MediaPort:
 
     def _read(self) -> int:
         """Take in what has come, send what that brought about; return how many datagrams there were."""
-        now_s = self.clock()
         taken = 0
         for taken in range(DATAGRAMS_PER_WAKE):  # noqa: B007
             try:
@@ -198,7 +197,7 @@ class MediaPort:
             except OSError as error:
                 logger.debug("receive error: %s", error)
                 break
-            self._take(data, address, now_s)
+            self._take(data, address, self.clock())
         self.batch.flush()
         return taken
 
@@ -246,6 +245,7 @@ class MediaPort:
         elif 128 <= first < 192:
             self._media(peer, data, path, now_s)
         elif 20 <= first < 64:
+            self.batch.flush()  # a handshake takes as long as a hundred packets: what waits would look late
             peer.dtls.receive(data)
             peer.dtls_changed(now_s)
         else:
