@@ -245,9 +245,9 @@ class Stage:
         kinds = {205: "feedback", 201: "receiver reports"}
         parts = {name: self.clock.wrap(name, take) for name in (*kinds.values(), "consent", "host's packets, recorder")}
 
-        def sort(data: bytes, path: tuple, now_s: float) -> None:
+        def sort(data: bytes, path: tuple, now_s: float, came_s: float) -> None:
             other = "consent" if data[0] < 4 else "host's packets, recorder"
-            parts[kinds.get(data[1], other) if data[0] >= 128 else other](data, path, now_s)
+            parts[kinds.get(data[1], other) if data[0] >= 128 else other](data, path, now_s, came_s)
 
         return sort
 

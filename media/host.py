@@ -79,7 +79,7 @@ class Host:
         """Tell the room."""
         self._listener.host_closed(self, reason)
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         """Take one packet of the host: count and drop what is broken or was not agreed."""
         try:
             packet = parse_rtp(data)
@@ -90,7 +90,7 @@ class Host:
         if self._transport_cc is not None and packet.extensions:
             number = packet.extension(self._transport_cc)
             if number is not None and len(number) == 2:
-                self._arrivals.received(int.from_bytes(number), len(data) + WIRE_OVERHEAD_BYTES, now_s)
+                self._arrivals.received(int.from_bytes(number), len(data) + WIRE_OVERHEAD_BYTES, came_s)
         if packet.payload_type in self._repairs:
             packet = self._unwrap(packet)
             if packet is None:

@@ -6,7 +6,7 @@ Every 100 ms each viewer's rung is chosen (rules/rungs.py); every tick the pacer
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from media.costs import ENCODED, FIXED_COSTS, LOW_VOICE_BPS, LOW_VOICE_S, VOICE_PLANNED_BPS, most_waited_s, wire_bps
 from media.flow import Flow
@@ -41,6 +41,8 @@ REORDER_S = 0.25
 MIDDLE_HOLD_S = 8.0
 """MIDDLE's rate rises no sooner: each change costs its viewers a keyframe."""
 MIDDLE_UP = 1.15
+NEVER = (False,)
+"""Whether the picture of a viewer who has none is behind."""
 LOW_VOICE_LATE_S = 0.09
 """What waits for its second frame goes alone when that is overdue: the frames come each 60 ms."""
 
@@ -71,7 +73,7 @@ class Ladder:
         self._joined_s = now_s
         self.low_pictures: dict[tuple[Rung, str], Source] = {}
         self.viewers: dict[Viewer, None] = {}
-        self._paced: list[tuple[Flow, SendStream | None, Viewer]] = []
+        self._paced: list[tuple[Flow, Sequence[bool], int, Viewer]] = []
         self._encoder: LowRungs | None = None
         self._used_s: dict[tuple[Rung, str], float] = {}
         self._middle_bps = low.MIDDLE_RATES_BPS[0]
@@ -137,12 +139,13 @@ class Ladder:
 
     def _list_paced(self) -> None:
         """List whom the pacer looks at: it does so fifty times a second, and the list seldom changes."""
-        self._paced = [(v.flow, v.picture, v) for v in self.viewers if v.flow is not None]
+        places = [(NEVER, 0) if v.picture is None else (v.picture.table.behind_at, v.picture.row) for v in self.viewers]
+        self._paced = [(v.flow, *place, v) for v, place in zip(self.viewers, places, strict=True) if v.flow is not None]
 
     def tick(self, now_s: float) -> None:
         """Pass over the viewers for whom pictures or padding wait; now and then over all, to choose their rungs."""
-        for flow, picture, viewer in self._paced:
-            if flow.padding_bytes > 0 or (picture is not None and picture.behind and now_s >= flow.due_s):
+        for flow, behind_at, row, viewer in self._paced:
+            if flow.padding_bytes > 0 or (behind_at[row] and now_s >= flow.due_s):
                 flow.refill(now_s)
                 viewer.pace(now_s)
         if self._joiner.waiting and now_s - self._joined_s > LOW_VOICE_LATE_S:

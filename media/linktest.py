@@ -147,7 +147,7 @@ class Downlink(LinkTest):
         self.probe = LinkProbe(now_s)
         self._stream.account(self.probe, self._element)
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         """Drop it: nothing was asked for."""
 
     def rtcp(self, data: bytes, now_s: float) -> None:
@@ -191,7 +191,7 @@ class Uplink(LinkTest):
         """Begin."""
         self.probe = UplinkProbe(now_s)
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         """Time a packet; what is broken or carries no number is dropped."""
         try:
             packet = parse_rtp(data)
@@ -202,8 +202,8 @@ class Uplink(LinkTest):
             return
         size = len(data) + WIRE_OVERHEAD_BYTES
         self._media_ssrc = packet.ssrc
-        self._arrivals.received(int.from_bytes(number), size, now_s)
-        self.probe.arrived(size, now_s)
+        self._arrivals.received(int.from_bytes(number), size, came_s)
+        self.probe.arrived(size, came_s)
 
     def rtcp(self, data: bytes, now_s: float) -> None:
         """Drop it: the packets tell enough."""

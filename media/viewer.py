@@ -348,7 +348,7 @@ class Viewer:
         if data is not None:
             self.peer.send_rtcp(data)
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         """Drop what a viewer sends: nobody asked for it."""
         self.malformed += 1
 

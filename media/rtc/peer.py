@@ -20,10 +20,13 @@ LAST_FLIGHT_S = 20.0
 
 
 class Handler(Protocol):
-    """What a session is told about its peer. `now_s` is the port's clock (monotonic seconds)."""
+    """What a session is told about its peer. `now_s` is the port's clock (monotonic seconds).
+
+    `came_s` is when the kernel had the packet, by the same clock: packets are read a handful at a time.
+    """
 
     def connected(self, now_s: float) -> None: ...
-    def rtp(self, data: bytes, now_s: float) -> None: ...
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None: ...
     def rtcp(self, data: bytes, now_s: float) -> None: ...
     def closed(self, reason: str) -> None: ...
 
@@ -34,7 +37,7 @@ class _Nobody:
     def connected(self, now_s: float) -> None:
         """Nothing comes of it."""
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         """Nothing comes of it."""
 
     def rtcp(self, data: bytes, now_s: float) -> None:
@@ -95,6 +98,11 @@ class Peer:
         self.ufrag, self.password = ice.credentials()
         self.nominated = None
         self._port.know_name(self)
+
+    @property
+    def name_at(self) -> int:
+        """Where the sockaddr of the selected path stands in memory, when that is an address."""
+        return self._name.at
 
     @property
     def connected(self) -> bool:

@@ -374,6 +374,15 @@ class Batch:
         self._size_at[i], self._name_at[i] = self._length[i], name
         self._count = i + 1
 
+    def plain(self, name: int, data: bytes) -> None:
+        """Queue a short datagram as it is: an answer to a consent check, which may wait for the others."""
+        if self._count == SLOTS:
+            self.flush()
+        i = self._count
+        self._views[i][: len(data)] = data
+        self._size_at[i], self._name_at[i] = len(data), name
+        self._count = i + 1
+
     def flush(self) -> None:
         """Send what is queued. Never raises: what could not leave is counted."""
         if self._links:

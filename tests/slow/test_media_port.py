@@ -51,7 +51,7 @@ class Session:
     def connected(self, now_s: float) -> None:
         raise AssertionError("nobody shakes hands here")
 
-    def rtp(self, data: bytes, now_s: float) -> None:
+    def rtp(self, data: bytes, now_s: float, came_s: float) -> None:
         raise AssertionError("no media without a handshake")
 
     def rtcp(self, data: bytes, now_s: float) -> None:
