@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from media.rtc import ice
 from media.rtc.crowd import SendStream
 from media.rtc.dtls import DtlsPeer
-from media.rtc.srtp import Name, srtp_handle
+from media.rtc.names import Name
+from media.rtc.srtp import srtp_handle
 from media.rtc.tcp import TcpLink
 
 if TYPE_CHECKING:

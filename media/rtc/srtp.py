@@ -49,8 +49,6 @@ HEAD = np.dtype(
 """NUMBERED_HEADER by columns."""
 MANY = 10
 """So many streams are written faster by columns than one after the other (docs/fanout.md)."""
-NAME_BYTES = 28
-"""A sockaddr_in6; sockaddr_in has 16."""
 EXTENDED = 0x10
 WIRE_OVERHEAD_BYTES = 38
 """IPv4 (20), UDP (8) and the tag of AES128-CM-SHA1-80 (10): what a packet weighs on the link beyond its RTP part."""
@@ -106,29 +104,6 @@ def _writer(header: str, body_bytes: int) -> Callable[..., None]:
 def srtp_handle(session: pylibsrtp.Session) -> object:
     """Return libsrtp's own handle of a session, for the low-level calls."""
     return session._srtp[0]
-
-
-def socket_address(family: int, address: tuple) -> bytes:
-    """Return the `sockaddr` of an (ip, port, …) as `recvfrom` gave it."""
-    port = struct.pack("!H", address[1])
-    if family == socket.AF_INET6:
-        flow, scope = (*address, 0, 0)[2:4]
-        raw = struct.pack("=H", family) + port + struct.pack("!I", flow)
-        return raw + socket.inet_pton(family, address[0].partition("%")[0]) + struct.pack("=I", scope)
-    return struct.pack("=H", family) + port + socket.inet_pton(family, address[0]) + bytes(8)
-
-
-class Name:
-    """A peer's sockaddr in memory that stays where it is when the address changes; `at` is where."""
-
-    def __init__(self) -> None:
-        self._memory = _os.new("char[]", NAME_BYTES)
-        self.at = int(_os.cast("uintptr_t", self._memory))
-
-    def write(self, family: int, address: tuple) -> None:
-        """Take another address: what waits in the batch goes there."""
-        raw = socket_address(family, address)
-        _os.buffer(self._memory)[: len(raw)] = raw
 
 
 class Batch:

@@ -13,7 +13,8 @@ from media.cc.books import HISTORY, MASK, Books
 from media.flow import Flow
 from media.rtc import srtp
 from media.rtc.crowd import Crowd, Ledgers, SendStream, Streams
-from media.rtc.srtp import Batch, Name, srtp_handle
+from media.rtc.names import Name
+from media.rtc.srtp import Batch, srtp_handle
 from media.rtp import parse_rtp
 
 VIEWERS = 40
