@@ -1,6 +1,8 @@
 """Ends of WebRTC sessions that cost next to nothing: they connect, count what comes and say what arrived.
 
 Nothing is decrypted: headers of SRTP are in the clear (RFC 3711 3.1). Feedback and reports are as real as a browser's.
+Once connected a peer reads its socket when it has something to say: the kernel notes when each packet came, and a
+server's system call wakes nobody, as none that sends to a network does.
 """
 
 from __future__ import annotations
@@ -96,18 +98,20 @@ class Peer:
         self._next: int | None = None
         self._feedbacks = secrets.randbelow(CONSENT_EACH)
         self._checked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self, remote: Remote, loop: asyncio.AbstractEventLoop) -> None:
         """Connect to a server that has been agreed with."""
-        self._remote = remote
+        self._remote, self._loop = remote, loop
         self.socket.connect(remote.address)
         self.dtls = DtlsPeer(self._identity, "client", remote.fingerprints, self._send)
         loop.add_reader(self.socket.fileno(), self._readable)
         self._check()
 
-    def vanish(self, loop: asyncio.AbstractEventLoop) -> None:
+    def vanish(self) -> None:
         """Be gone without a word."""
-        loop.remove_reader(self.socket.fileno())
+        if self._loop is not None:
+            self._loop.remove_reader(self.socket.fileno())
         self.socket.close()
 
     def protect(self, packet: bytes) -> None:
@@ -115,7 +119,9 @@ class Peer:
         self._send(self.dtls.sending.protect(packet))
 
     def tick(self, now_s: float) -> None:
-        """Run what is due, each FEEDBACK_S: feedback, now and then a report and a consent check."""
+        """Read what has come and run what is due, each FEEDBACK_S: feedback, now and then a report and a check."""
+        while self._readable():
+            pass
         if not self._checked:
             self._check()
         if self.dtls is None or not self.dtls.connected:
@@ -157,18 +163,18 @@ class Peer:
         data = twcc.serialize(self._ssrc, next(iter(self.streams)), first, self._feedbacks & 0xFF, told)
         self._send(self.dtls.sending.protect_rtcp(data))
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Take in one datagram; false where there is none."""
         try:
             data, told, _flags, _address = self.socket.recvmsg(MAX_DATAGRAM_BYTES, STAMP_SPACE)
         except OSError:
-            return
+            return False
         first = data[0]
         if first < 128:
             self._signal(data, first)
-        elif 192 <= data[1] <= 223:
-            return
-        else:
+        elif not 192 <= data[1] <= 223:
             self._count(data, first, told[0][2] if told else b"")
+        return True
 
     def _count(self, data: bytes, first: int, stamp: bytes) -> None:
         self.packets += 1
@@ -190,8 +196,9 @@ class Peer:
     def _signal(self, data: bytes, first: int) -> None:
         if first >= 20:
             self.dtls.receive(data)
-            if self.dtls.connected:
+            if self.dtls.connected and not self.connected.is_set():
                 self.connected.set()
+                self._loop.remove_reader(self.socket.fileno())
             return
         try:
             message = stun.parse_message(data)
@@ -254,7 +261,7 @@ class Crowd:
         slot = self.peers.pop(peer, None)
         if slot is not None:
             del self._slots[slot][peer]
-        peer.vanish(self._loop)
+        peer.vanish()
 
     async def close(self) -> None:
         """Let all vanish."""

@@ -12,7 +12,7 @@ URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 LENGTH = 2
 """Low half of the element's first byte: its length less one (RFC 8285 4.2)."""
 HOLES = 2  # so many repeats of voice that were asked for
-QUICK_S = 0.1  # within such a round trip a player's own patience is long enough
+QUICK_S = 0.05  # within such a round trip a player's own patience is long enough
 FOUND_S = 0.2  # a loss is seen two packets later, and asked for at once
 LONGEST_S = 1.0
 STEP_S = 0.01

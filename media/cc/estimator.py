@@ -301,8 +301,9 @@ class Estimator:
         if self.queue_s > limit_s:
             self._cut(now_s)
         elif self.loss > LOSS_HIGH:
-            if now_s - self._last_loss_cut_s > self.rtt_s + SETTLE_S:
+            if now_s - self._last_loss_cut_s > self.rtt_s + SETTLE_S and self._lately.loss_since_mark > LOSS_HIGH:
                 self._last_loss_cut_s = now_s
+                self._lately.mark()
                 self._set(self.target_bps * (1 - 0.5 * self.loss), Reason.LOSS)  # gcc-02 section 6
         elif self.queue_s < limit_s / 2:
             if self._resume_bps is not None:

@@ -24,11 +24,12 @@ class Heard(NamedTuple):
 class Lately:
     """The feedbacks of LOSS_WINDOW_S."""
 
-    __slots__ = ("_lost", "_received", "_told")
+    __slots__ = ("_lost", "_mark_s", "_received", "_told")
 
     def __init__(self) -> None:
         self._told: deque[Heard] = deque()
         self._received = self._lost = 0
+        self._mark_s = float("-inf")
 
     def add(self, told: Heard) -> None:
         """Take in one more, and leave out what has become too old."""
@@ -59,3 +60,18 @@ class Lately:
         """Return the share lost, 0.0 while too few packets are known of."""
         told = self._received + self._lost
         return self._lost / told if told >= LOSS_SAMPLES else 0.0
+
+    def mark(self) -> None:
+        """Note that everything so far has been acted upon: one burst is not to be paid for once a second."""
+        self._mark_s = self._told[-1].last_arrival_s
+
+    @property
+    def loss_since_mark(self) -> float:
+        """Return the share lost of what was told of since the mark, 0.0 while too few packets are."""
+        received = lost = 0
+        for told in reversed(self._told):
+            if told.last_arrival_s <= self._mark_s:
+                break
+            received += told.received
+            lost += told.lost
+        return lost / (received + lost) if received + lost >= LOSS_SAMPLES else 0.0

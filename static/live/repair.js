@@ -2,7 +2,7 @@
 
 const SETTLED_S = 4; // a connection's first seconds say nothing of the link
 const HOLES = 2; // so many since then; late repeats count as arrived, so the counter of losses stays at nought
-const QUICK_MS = 100; // within such a round trip a browser's own patience is long enough
+const QUICK_MS = 50; // within such a round trip a browser's own patience is long enough
 const FOUND_MS = 150; // a loss is seen two packets later, and asked for at once
 const LONGEST_MS = 1000;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -244,3 +245,28 @@ def test_feedback_read_at_one_go_means_what_it_means_packet_by_packet(seed: int)
         kept = [(e.target_bps, e.reason, e.queue_s, e.loss, e.held, e.in_flight_bytes, e.rtt_s) for e in (quick, slow)]
         assert kept[0] == kept[1]
     assert quick.queue_s >= 0 and quick.capacity_bps == slow.capacity_bps
+
+
+def loss_cuts(lost: Callable[[int], bool], seconds: float) -> int:
+    """Play packets each 40 ms on a link of which no queue ever tells; return how often losses lowered the target."""
+    estimator, cuts, told = Estimator(0.0), 0, 0
+    for interval in range(round(seconds / 0.24)):
+        now_s = interval * 0.24
+        arrivals = [None if lost(told + index) else now_s + index * 0.04 + 0.15 for index in range(6)]
+        for index in range(6):
+            estimator.sent(300, now_s + index * 0.04)
+        before_bps = estimator.target_bps
+        estimator.on_feedback(twcc.Feedback(1, 2, told & 0xFFFF, interval & 0xFF, tuple(arrivals)), now_s + 0.5)
+        cuts += estimator.target_bps < before_bps and estimator.reason is Reason.LOSS
+        told += 6
+    return cuts
+
+
+def test_one_burst_of_losses_is_paid_for_once():
+    """Fifteen of eighteen packets lost are 12 % of five seconds, each of which sees them: the rate falls once."""
+    assert loss_cuts(lambda number: 240 <= number < 258 and number % 6 != 5, 30) == 1
+
+
+def test_losses_that_go_on_lower_the_rate_again_and_again():
+    """Every fourth packet lost for ten seconds is no burst."""
+    assert loss_cuts(lambda number: number >= 240 and number % 4 == 1, 20) >= 5

@@ -12,7 +12,8 @@ from media.patience import LENGTH, LONGEST_S, element, needed_s
     [
         (0, 0.3, None),
         (1, 0.3, None),
-        (9, 0.08, None),
+        (9, 0.04, None),
+        (9, 0.08, 0.296),
         (2, 0.3, 0.56),
         (2, 0.6, 0.92),
         (50, 3.0, LONGEST_S),
