@@ -90,7 +90,7 @@ class Host:
         if self._transport_cc is not None and packet.extensions:
             number = packet.extension(self._transport_cc)
             if number is not None and len(number) == 2:
-                self._arrivals.received(int.from_bytes(number), len(data) + WIRE_OVERHEAD_BYTES, came_s)
+                self._arrivals.received(int.from_bytes(number), len(data) + WIRE_OVERHEAD_BYTES, now_s)
         if packet.payload_type in self._repairs:
             packet = self._unwrap(packet)
             if packet is None:
